@@ -1,0 +1,105 @@
+"""What the neurons are measured on, what they did there, and what a cheap model sees there."""
+
+import uuid
+from pathlib import Path
+
+from django.conf import settings
+from django.db import models
+
+from annotation.models.array_file import ArrayFile
+
+
+class Modality(models.TextChoices):
+    """What a probe input is to a person."""
+
+    IMAGE = "image", "image"
+    TEXT = "text", "text"
+
+
+class ProbeDataset(models.Model):
+    """The inputs that neurons are measured on; input ``i`` is row ``i`` of every matrix."""
+
+    name = models.CharField(max_length=200, unique=True)
+    modality = models.CharField(max_length=10, choices=Modality, default=Modality.IMAGE)
+    n_inputs = models.PositiveIntegerField()
+    root = models.CharField(
+        max_length=500, help_text="Folder of the inputs, relative to the data folder."
+    )
+    description = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="probe_dataset_has_inputs", condition=models.Q(n_inputs__gte=1)
+            ),
+            models.CheckConstraint(
+                name="probe_dataset_modality", condition=models.Q(modality__in=Modality.values)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def absolute_root(self) -> Path:
+        """Where the inputs lie on this machine."""
+        return Path(settings.DATA_DIR) / self.root
+
+
+class ProbeInput(models.Model):
+    """One input. Raters know it by ``public_id`` alone, which tells neither order nor class."""
+
+    dataset = models.ForeignKey(ProbeDataset, on_delete=models.CASCADE, related_name="inputs")
+    index = models.PositiveIntegerField(help_text="Row in activations and concept matrices.")
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    file = models.CharField(max_length=500, help_text="Relative to the dataset's folder.")
+
+    class Meta:
+        ordering = ["dataset", "index"]
+        constraints = [
+            models.UniqueConstraint(name="probe_input_index", fields=["dataset", "index"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset} [{self.index}]"
+
+
+class ActivationMatrix(ArrayFile):
+    """Activations of one layer: shape (n_inputs, n_neurons)."""
+
+    dataset = models.ForeignKey(
+        ProbeDataset, on_delete=models.PROTECT, related_name="activation_matrices"
+    )
+    model_name = models.CharField(max_length=200)
+    layer = models.CharField(max_length=200)
+    pool = models.CharField(max_length=20, default="none")
+
+    class Meta:
+        verbose_name_plural = "activation matrices"
+        constraints = [
+            models.UniqueConstraint(
+                name="activation_matrix_once", fields=["dataset", "model_name", "layer", "pool"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model_name} {self.layer}"
+
+
+class Neuron(models.Model):
+    """One column of an activation matrix: a unit, channel, latent or direction."""
+
+    activations = models.ForeignKey(
+        ActivationMatrix, on_delete=models.PROTECT, related_name="neurons"
+    )
+    unit = models.PositiveIntegerField(help_text="Column of the activation matrix, from 0.")
+
+    class Meta:
+        ordering = ["activations", "unit"]
+        constraints = [
+            models.UniqueConstraint(name="neuron_once", fields=["activations", "unit"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.activations.layer}:{self.unit}"

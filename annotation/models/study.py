@@ -1,0 +1,140 @@
+"""A study: one question put to raters, and the log of what was done to it."""
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+from annotation.models.concept import ConceptMatrix
+from annotation.models.probe import ProbeDataset
+
+MAX_REDUNDANCY = 100
+
+
+class StudyStatus(models.TextChoices):
+    """A study is prepared, rated, perhaps held, and closed."""
+
+    DRAFT = "draft", "draft"
+    OPEN = "open", "open to raters"
+    PAUSED = "paused", "paused"
+    CLOSED = "closed", "closed"
+
+
+class Study(models.Model):
+    """Dataset, explanations, sampling design, budget and texts of one question put to raters."""
+
+    slug = models.SlugField(max_length=80, unique=True)
+    title = models.CharField(max_length=200)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="studies"
+    )
+    status = models.CharField(max_length=10, choices=StudyStatus, default=StudyStatus.DRAFT)
+    dataset = models.ForeignKey(ProbeDataset, on_delete=models.PROTECT, related_name="studies")
+    concept_prior = models.ForeignKey(
+        ConceptMatrix, on_delete=models.PROTECT, related_name="studies_as_prior"
+    )
+    reference = models.ForeignKey(
+        ConceptMatrix,
+        on_delete=models.PROTECT,
+        related_name="studies_as_reference",
+        null=True,
+        blank=True,
+        help_text="Known concept vectors, where there are any: shown beside the estimates.",
+    )
+
+    question = models.CharField(
+        max_length=200,
+        default="Does this image contain:",
+        help_text="Shown above the concept, the same for every item.",
+    )
+    instructions = models.TextField(blank=True)
+    consent_text = models.TextField()
+    consent_version = models.CharField(max_length=20, default="1")
+    contact = models.EmailField(blank=True)
+
+    sampling_design = models.CharField(
+        max_length=40, default="model_guided", help_text="A design of estimation.sampling."
+    )
+    sampling_parameters = models.JSONField(default=dict, blank=True)
+    seed = models.PositiveBigIntegerField(default=0)
+    inputs_per_pair = models.PositiveIntegerField(
+        default=180, help_text="Draws for each (neuron, concept) pair."
+    )
+    redundancy = models.PositiveSmallIntegerField(
+        default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_REDUNDANCY)],
+        help_text="Ratings an item.",
+    )
+    items_per_task = models.PositiveSmallIntegerField(default=15)
+    rating_budget = models.PositiveIntegerField(help_text="Ratings that may be asked for in all.")
+    lease_seconds = models.PositiveIntegerField(
+        default=1800, help_text="After this long an unfinished task goes to another rater."
+    )
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    launched_at = models.DateTimeField(null=True, blank=True)
+    launched_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        verbose_name_plural = "studies"
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(name="study_status", condition=Q(status__in=StudyStatus.values)),
+            models.CheckConstraint(
+                name="study_redundancy",
+                condition=Q(redundancy__gte=1, redundancy__lte=MAX_REDUNDANCY),
+            ),
+            models.CheckConstraint(name="study_items_per_task", condition=Q(items_per_task__gte=1)),
+            models.CheckConstraint(
+                name="study_inputs_per_pair", condition=Q(inputs_per_pair__gte=1)
+            ),
+            models.CheckConstraint(name="study_budget", condition=Q(rating_budget__gte=1)),
+            models.CheckConstraint(name="study_lease", condition=Q(lease_seconds__gte=1)),
+            models.CheckConstraint(
+                name="study_launched_who_when",
+                condition=Q(launched_at__isnull=True, launched_by__isnull=True)
+                | Q(launched_at__isnull=False, launched_by__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="study_closed_who_when",
+                condition=Q(closed_at__isnull=True, closed_by__isnull=True)
+                | Q(closed_at__isnull=False, closed_by__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="study_status_matches_dates",
+                condition=Q(status=StudyStatus.DRAFT, launched_at__isnull=True)
+                | Q(
+                    status__in=[StudyStatus.OPEN, StudyStatus.PAUSED],
+                    launched_at__isnull=False,
+                    closed_at__isnull=True,
+                )
+                | Q(status=StudyStatus.CLOSED, closed_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class StudyEvent(models.Model):
+    """Who did what to a study, when: written in the transaction of the change itself."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(auto_now_add=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    action = models.CharField(max_length=60)
+    details = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.study.slug}: {self.action}"

@@ -1,0 +1,60 @@
+"""Tasks: bundles of items of one concept, shown together."""
+
+import uuid
+
+from django.db import models
+
+from annotation.models.concept import Concept
+from annotation.models.probe import ProbeInput
+from annotation.models.rating import RatingValue
+from annotation.models.study import Study
+
+
+class Task(models.Model):
+    """A bundle of items of one concept; leased to raters as one assignment each."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="tasks")
+    concept = models.ForeignKey(Concept, on_delete=models.PROTECT, related_name="tasks")
+    number = models.PositiveIntegerField(help_text="Order of serving within the study.")
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+
+    class Meta:
+        ordering = ["study", "number"]
+        constraints = [
+            models.UniqueConstraint(name="task_number", fields=["study", "number"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.study.slug} task {self.number}: {self.concept}"
+
+
+class Item(models.Model):
+    """One (concept, input) pair of a study; its ratings serve every neuron with that concept."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="items")
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="items")
+    concept = models.ForeignKey(Concept, on_delete=models.PROTECT, related_name="items")
+    probe_input = models.ForeignKey(ProbeInput, on_delete=models.PROTECT, related_name="items")
+    position = models.PositiveSmallIntegerField(help_text="Place within the task.")
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    gold_value = models.CharField(
+        max_length=12,
+        choices=RatingValue,
+        blank=True,
+        default="",
+        help_text="The known answer of a gold item; empty for every other item.",
+    )
+
+    class Meta:
+        ordering = ["task", "position"]
+        constraints = [
+            models.UniqueConstraint(name="item_once", fields=["study", "concept", "probe_input"]),
+            models.UniqueConstraint(name="item_position", fields=["task", "position"]),
+            models.CheckConstraint(
+                name="item_gold_value",
+                condition=models.Q(gold_value__in=["", RatingValue.PRESENT, RatingValue.ABSENT]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task} [{self.position}]"

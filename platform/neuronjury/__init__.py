@@ -1,0 +1,1 @@
+"""Settings, URLs and servers of the Neuron Jury web app."""

@@ -1,0 +1,1 @@
+"""A module a situation: dev (a laptop), test, prod (paid studies); all extend base."""

@@ -1,0 +1,27 @@
+"""A laptop or a lab server behind nobody: embedded database, local hosts only, plain logs."""
+
+import secrets
+
+from neuronjury.settings.base import *  # noqa: F403
+from neuronjury.settings.base import DATA_DIR, LOGGING
+
+
+def _local_secret_key() -> str:
+    """Return this checkout's random key, made on first use: sessions outlive a restart."""
+    path = DATA_DIR / "dev-secret-key"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(50), encoding="ascii")
+    return path.read_text(encoding="ascii")
+
+
+SECRET_KEY = _local_secret_key()
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# Served straight from the packages: no collectstatic step on a laptop.
+WHITENOISE_USE_FINDERS = True
+LOGGING["handlers"]["console"]["formatter"] = "plain"
