@@ -1,0 +1,201 @@
+"""BRAgg, Bayesian rating aggregation: every rater has the same known error rate."""
+
+from typing import Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.special import expit, logit
+
+from estimation.aggregation.priors import PriorLike, prior_of_items
+from estimation.checks import FloatArray
+from estimation.ratings import RatingsError, check_ratings, item_key, rating_counts
+
+#: Values of the published study.
+PUBLISHED_ERROR_RATE = 0.23
+PUBLISHED_CONSTANT_PRIOR = 0.05
+PUBLISHED_CLIP = 0.001
+
+
+def bragg_posterior(
+    n: ArrayLike,
+    k: ArrayLike,
+    prior: ArrayLike,
+    *,
+    error_rate: float = PUBLISHED_ERROR_RATE,
+    clip: float = PUBLISHED_CLIP,
+) -> FloatArray:
+    """Compute the posterior probability of a label from its ratings, in closed form.
+
+    Parameters
+    ----------
+    n : array-like of int
+        Ratings an item.
+    k : array-like of int
+        Those that say present.
+    prior : array-like
+        Prior probability of the label, in [0, 1].
+    error_rate : float
+        Probability, in (0, 0.5), that a rating is wrong.
+    clip : float
+        The prior is clipped to [clip, 1 - clip].
+
+    Returns
+    -------
+    ndarray, float64, broadcast shape
+        sigmoid((2k - n) ln((1 - error_rate)/error_rate) + logit(prior)).
+
+    Raises
+    ------
+    RatingsError
+        When the error rate is outside (0, 0.5) or k is outside [0, n].
+
+    References
+    ----------
+    Oikarinen, Yan, Kulkarni, Weng, arXiv 2506.07985, Bayesian rating aggregation (BRAgg).
+    """
+    check_error_rate(error_rate)
+    counts_n = np.asarray(n, dtype=np.float64)
+    counts_k = np.asarray(k, dtype=np.float64)
+    if np.any(counts_k < 0) or np.any(counts_k > counts_n):
+        msg = "ratings: k (ratings that say present) must lie between 0 and n"
+        raise RatingsError(msg)
+    clipped = np.clip(np.asarray(prior, dtype=np.float64), clip, 1 - clip)
+    evidence = (2 * counts_k - counts_n) * np.log((1 - error_rate) / error_rate)
+    posterior: FloatArray = expit(evidence + logit(clipped))
+    return posterior
+
+
+class BRAgg:
+    """Aggregate ratings by Bayes' rule with one error rate for all raters.
+
+    Parameters
+    ----------
+    error_rate : float or "estimate"
+        Probability that a rating is wrong, 0.23 as published; or estimate it by maximum a
+        posteriori over all items (the prior is the Beta distribution of `prior_ratings` ratings
+        with the published error rate, which keeps it defined when raters always agree).
+    prior : float
+        Constant prior probability of a label for items without a concept prior, 0.05 as published.
+    clip : float
+        Concept priors are clipped to [clip, 1 - clip].
+    prior_ratings : float
+        Weight, in ratings, of the prior on the estimated error rate.
+
+    Attributes
+    ----------
+    probabilities_ : Series of float64, one an item
+        Posterior probability of the label.
+    labels_ : Series of float64
+        1 where the probability exceeds one half.
+    error_rate_ : float
+        Error rate that was used.
+    n_iterations_ : int
+        Iterations of the estimate; 0 when the error rate was given.
+    """
+
+    def __init__(
+        self,
+        error_rate: float | Literal["estimate"] = PUBLISHED_ERROR_RATE,
+        *,
+        prior: float = PUBLISHED_CONSTANT_PRIOR,
+        clip: float = PUBLISHED_CLIP,
+        prior_ratings: float = 20.0,
+    ) -> None:
+        self.error_rate = error_rate
+        self.prior = prior
+        self.clip = clip
+        self.prior_ratings = prior_ratings
+
+    def fit(self, ratings: pd.DataFrame, prior_of_item: PriorLike | None = None) -> Self:
+        """Aggregate.
+
+        Parameters
+        ----------
+        ratings : DataFrame
+            A ratings table, see `estimation.ratings.check_ratings`.
+        prior_of_item : optional
+            Concept prior of the items, see `estimation.aggregation.priors.prior_of_items`; without
+            it the constant prior is used.
+
+        Returns
+        -------
+        BRAgg
+            This object, fitted.
+
+        Raises
+        ------
+        RatingsError
+            When the table does not pass the checks, or items have no prior, or the error rate or
+            the constant prior is out of range.
+        """
+        if not 0 < self.prior < 1:
+            msg = f"prior: the constant prior {self.prior} is outside (0, 1)"
+            raise RatingsError(msg)
+        clean = check_ratings(ratings)
+        rows = prior_of_items(clean, self.prior if prior_of_item is None else prior_of_item)
+        counts = rating_counts(clean)
+        prior = (
+            clean.assign(prior=rows)
+            .groupby(item_key(clean), sort=False)["prior"]
+            .first()
+            .to_numpy(dtype=np.float64)
+        )
+        n, k = counts["n"].to_numpy(), counts["k"].to_numpy()
+        if self.error_rate == "estimate":
+            self.error_rate_, self.n_iterations_ = self._estimate(n, k, prior)
+        else:
+            check_error_rate(self.error_rate)
+            self.error_rate_, self.n_iterations_ = float(self.error_rate), 0
+        posterior = bragg_posterior(n, k, prior, error_rate=self.error_rate_, clip=self.clip)
+        self.probabilities_ = pd.Series(posterior, index=counts.index, name="probability")
+        self.labels_ = (self.probabilities_ > 0.5).astype("float64").rename("label")
+        return self
+
+    def fit_predict_proba(
+        self, ratings: pd.DataFrame, prior_of_item: PriorLike | None = None
+    ) -> "pd.Series[float]":
+        """Fit and return ``probabilities_``, see `fit`."""
+        return self.fit(ratings, prior_of_item).probabilities_
+
+    def _estimate(
+        self, n: np.ndarray, k: np.ndarray, prior: FloatArray, tolerance: float = 1e-10
+    ) -> tuple[float, int]:
+        """Run EM for the one-coin error rate with labels summed out.
+
+        Returns
+        -------
+        error_rate : float
+        n_iterations : int
+        """
+        wrong_before = self.prior_ratings * PUBLISHED_ERROR_RATE
+        rate = PUBLISHED_ERROR_RATE
+        for iteration in range(1, 1001):
+            label = bragg_posterior(n, k, prior, error_rate=rate, clip=self.clip)
+            wrong = float(np.sum(label * (n - k) + (1 - label) * k))
+            # above one half "error" and "right" would swap names; the label must keep its meaning
+            new = min((wrong + wrong_before) / (float(n.sum()) + self.prior_ratings), 0.499)
+            if abs(new - rate) < tolerance:
+                return new, iteration
+            rate = new
+        msg = "error_rate: the estimate did not converge in 1000 iterations; give a number instead"
+        raise RatingsError(msg)
+
+
+def check_error_rate(error_rate: object) -> None:
+    """Refuse an error rate outside (0, 0.5).
+
+    Parameters
+    ----------
+    error_rate : float
+        Probability that a rating is wrong.
+
+    Raises
+    ------
+    RatingsError
+        When it is no number in (0, 0.5): at one half ratings say nothing, above they say the
+        opposite.
+    """
+    if not isinstance(error_rate, int | float) or not 0 < error_rate < 0.5:
+        msg = f"error_rate: {error_rate!r} is neither a number in (0, 0.5) nor 'estimate'"
+        raise RatingsError(msg)

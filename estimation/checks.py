@@ -1,0 +1,109 @@
+"""Checks of vectors that several modules need, with messages that name field, value and remedy."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+class EstimationError(ValueError):
+    """Raised when a score cannot be estimated from what was given."""
+
+
+def finite_vector(values: ArrayLike, name: str) -> FloatArray:
+    """Return `values` as a finite float64 vector.
+
+    Parameters
+    ----------
+    values : array-like, shape (n,)
+        Numbers.
+    name : str
+        What they are called in messages.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+
+    Raises
+    ------
+    EstimationError
+        When the array is not one-dimensional, is empty, or holds NaN or infinity.
+    """
+    vector = np.asarray(values, dtype=np.float64)
+    if vector.ndim != 1 or vector.size == 0:
+        msg = f"{name}: expected a non-empty vector, got shape {vector.shape}"
+        raise EstimationError(msg)
+    bad = ~np.isfinite(vector)
+    if bad.any():
+        where = int(np.flatnonzero(bad)[0])
+        msg = (
+            f"{name}: {int(bad.sum())} of {vector.size} values are not finite "
+            f"(first: {vector[where]} at index {where}); repair or drop those inputs"
+        )
+        raise EstimationError(msg)
+    return vector
+
+
+def standardized(activation: ArrayLike) -> FloatArray:
+    """Standardise an activation vector over all probe inputs.
+
+    Parameters
+    ----------
+    activation : array-like, shape (n_inputs,)
+        Activations of one neuron, finite, not constant.
+
+    Returns
+    -------
+    ndarray, shape (n_inputs,), float64
+        Mean 0 and standard deviation 1 (divisor N).
+
+    Raises
+    ------
+    EstimationError
+        When values are not finite or the neuron is constant, so that no correlation exists.
+    """
+    vector = finite_vector(activation, "activation")
+    centred = vector - vector.mean()
+    spread = float(np.sqrt(np.mean(centred**2)))
+    # a constant column leaves rounding errors of the order of its mean times the machine epsilon
+    if spread <= 1e-12 * max(1.0, float(np.abs(vector).max())):
+        msg = (
+            f"activation: constant over all {vector.size} inputs (value {vector[0]:g}), so no "
+            "correlation is defined; leave this neuron out of the study"
+        )
+        raise EstimationError(msg)
+    scaled: FloatArray = centred / spread
+    return scaled
+
+
+def probability_vector(values: ArrayLike, name: str, n_inputs: int | None = None) -> FloatArray:
+    """Return `values` as a float64 vector of probabilities.
+
+    Parameters
+    ----------
+    values : array-like, shape (n_inputs,)
+        Numbers in [0, 1].
+    name : str
+        What they are called in messages.
+    n_inputs : int, optional
+        Length that is required.
+
+    Returns
+    -------
+    ndarray, shape (n_inputs,), float64
+
+    Raises
+    ------
+    EstimationError
+        When the length is another, or a value is not finite or outside [0, 1].
+    """
+    vector = finite_vector(values, name)
+    if n_inputs is not None and vector.size != n_inputs:
+        msg = f"{name}: expected {n_inputs} values, one an input, got {vector.size}"
+        raise EstimationError(msg)
+    bad = (vector < 0) | (vector > 1)
+    if bad.any():
+        where = int(np.flatnonzero(bad)[0])
+        msg = f"{name}: {vector[where]:g} at index {where} is outside [0, 1]; give probabilities"
+        raise EstimationError(msg)
+    return vector
