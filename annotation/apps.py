@@ -1,6 +1,7 @@
 """The Django application."""
 
 from django.apps import AppConfig
+from django.core.checks import Tags, register
 
 
 class AnnotationConfig(AppConfig):
@@ -9,3 +10,9 @@ class AnnotationConfig(AppConfig):
     name = "annotation"
     verbose_name = "Annotation"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from annotation.checks import templates_compile  # noqa: PLC0415 (needs loaded apps)
+
+        register(templates_compile, Tags.templates)

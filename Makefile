@@ -1,0 +1,62 @@
+# Each target sets up what it needs in .venv, and does nothing twice. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RESULTS := var/test-results
+WORKERS ?= 2
+
+# Without bytecode files each `import pymc` costs ten seconds more.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help install demo serve test check format bench clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Neuron Jury needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+install: $(STAMP)  ## Install everything into .venv
+
+demo: $(STAMP)  ## Run the whole study on handwritten digits, to the leaderboard and the report
+	$(BIN)/python -m demo $(ARGS)
+
+serve: $(STAMP)  ## Open the site (raters and researchers) on http://localhost:8000
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/serve
+
+check: $(STAMP)  ## Style, types, who imports whom, migrations, templates
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check --fail-level WARNING
+	SECRET_KEY="$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))')" \
+	  ALLOWED_HOSTS=neuronjury.example DJANGO_SETTINGS_MODULE=neuronjury.settings.prod \
+	  $(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(BIN)/python -m pip check
+
+test: check  ## Everything: check, unit, statistical, PostgreSQL and browser tests
+	scripts/require-test-packages
+	mkdir -p $(RESULTS) && rm -f $(RESULTS)/*.xml
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not postgres' \
+	  --junitxml $(RESULTS)/sqlite.xml
+	scripts/with-postgresql $(BIN)/python -m pytest tests/annotation -m 'not browser' \
+	  --junitxml $(RESULTS)/postgresql.xml
+
+format: $(STAMP)  ## Format the code
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: $(STAMP)  ## Run the benchmarks that need no data of their own
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+
+clean:  ## Remove the environment and the caches; var/ (your data) stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
