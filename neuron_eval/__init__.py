@@ -1,4 +1,4 @@
-"""The metric core: how well does an explanation describe a neuron?
+"""The metric core: how well an explanation describes a neuron.
 
 Activations (n_inputs, n_neurons) and concepts (n_inputs, n_concepts) go in, scores
 (n_neurons, n_concepts) come out. The package needs torch, numpy, pandas, scipy and scikit-learn,

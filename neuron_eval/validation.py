@@ -254,9 +254,7 @@ def _check_finite(
 
 def _column_blocks(matrix: Tensor) -> list[tuple[int, Tensor]]:
     width = max(1, _BLOCK_ELEMENTS // matrix.shape[0])
-    return [
-        (start, matrix[:, start : start + width]) for start in range(0, matrix.shape[1], width)
-    ]
+    return [(start, matrix[:, start : start + width]) for start in range(0, matrix.shape[1], width)]
 
 
 def _first(mask: Tensor) -> tuple[int, int]:

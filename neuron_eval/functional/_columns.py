@@ -7,7 +7,7 @@ never depend on which other columns share its block.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -87,9 +87,7 @@ def check(activations: Any, concepts: Any, weights: Any) -> Scored:
     return Scored(matrix, texts, mass)
 
 
-def rows_of(
-    matrix: Tensor, memory_budget: int, copies: int = 3
-) -> Iterator[tuple[slice, Tensor]]:
+def rows_of(matrix: Tensor, memory_budget: int, copies: int = 3) -> Iterator[tuple[slice, Tensor]]:
     """Walk over a matrix in blocks of columns, each as contiguous float64 rows.
 
     Parameters
@@ -127,6 +125,7 @@ def fill(
     score: Callable[[Any, Any], Tensor],
     *,
     copies: int = 3,
+    outer: Literal["neurons", "concepts"] = "neurons",
 ) -> Tensor:
     """Fill the matrix of scores block by block.
 
@@ -143,6 +142,9 @@ def fill(
         (neurons, concepts).
     copies : int, default 3
         Float64 arrays of the size of a block that preparing needs at a time.
+    outer : {"neurons", "concepts"}, default "neurons"
+        The side whose blocks are prepared once; the other side's are prepared again for each of
+        them. Name the side that is dearer to prepare.
 
     Returns
     -------
@@ -151,10 +153,16 @@ def fill(
     """
     scores = scored.empty_scores()
     share = max(1, memory_budget // 2) if memory_budget > 0 else memory_budget
-    for neurons, activations in rows_of(scored.activations, share, copies):
-        prepared = prepare_neurons(activations)
-        for concepts, values in rows_of(scored.concepts, share, copies):
-            scores[neurons, concepts] = score(prepared, prepare_concepts(values))
+    if outer == "neurons":
+        for neurons, activations in rows_of(scored.activations, share, copies):
+            prepared = prepare_neurons(activations)
+            for concepts, values in rows_of(scored.concepts, share, copies):
+                scores[neurons, concepts] = score(prepared, prepare_concepts(values))
+        return scores
+    for concepts, values in rows_of(scored.concepts, share, copies):
+        prepared = prepare_concepts(values)
+        for neurons, activations in rows_of(scored.activations, share, copies):
+            scores[neurons, concepts] = score(prepare_neurons(activations), prepared)
     return scores
 
 

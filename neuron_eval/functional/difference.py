@@ -1,0 +1,69 @@
+"""Mean activation difference (MAD)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neuron_eval.functional import _columns
+from neuron_eval.functional._columns import MEMORY_BUDGET
+
+
+def mean_activation_difference(
+    activations: Any,
+    concepts: Any,
+    *,
+    weights: Any = None,
+    concept_threshold: float = 0.5,
+    memory_budget: int = MEMORY_BUDGET,
+) -> Tensor:
+    """Score the mean activation with the concept minus the mean activation without it.
+
+    Parameters
+    ----------
+    activations : array-like, shape (n_inputs, n_neurons)
+        Activations.
+    concepts : array-like, shape (n_inputs, n_concepts)
+        Concept vectors, in [0, 1].
+    weights : array-like, shape (n_inputs,), optional
+        Non-negative sample weights; a weight of 2 stands for the row twice.
+    concept_threshold : float, default 0.5
+        A concept is present where its value is at least this.
+    memory_budget : int, default 1 GiB
+        Bytes for working copies.
+
+    Returns
+    -------
+    Tensor, shape (n_neurons, n_concepts), float64
+        Scores in units of the activations, unbounded; NaN where undefined:
+        the concept is never or always present.
+
+    Raises
+    ------
+    InputError
+        If an input is invalid.
+
+    References
+    ----------
+    Oikarinen, Yan, Weng, "Evaluating Neuron Explanations: A Unified Framework with Sanity
+    Checks", ICML 2025, arXiv 2506.05774.
+    """
+    scored = _columns.check(activations, concepts, weights)
+    present = _columns.present(concept_threshold)
+
+    def centred(rows: Tensor) -> Tensor:
+        # Around their mean the sums stay small and keep their digits; the difference is the same.
+        return rows - (_columns.sums(rows, scored.weights) / scored.total)[:, None]
+
+    def contrast(rows: Tensor) -> Tensor:
+        there = present(rows)
+        inside = _columns.sums(there, scored.weights)
+        outside = scored.total - inside
+        defined = (inside > 0) & (_columns.sums(~there, scored.weights) > 0)
+        inside, outside = (torch.where(defined, x, torch.nan)[:, None] for x in (inside, outside))
+        shares = torch.where(there, 1 / inside, -1 / outside)
+        return shares if scored.weights is None else shares.mul_(scored.weights)
+
+    return _columns.fill(
+        scored, memory_budget, centred, contrast, lambda a, c: a @ c.T, outer="concepts"
+    )
