@@ -78,9 +78,7 @@ def published_correlation(
     if abs(raw) > 1:
         notes.append(f"the published formula gave {raw:.3f}, outside [-1, 1]; clipped")
     score = float(np.clip(raw, -1.0, 1.0))
-    influence = weights * (
-        scaled * centred / np.sqrt(variance) - 0.5 * raw * centred**2 / variance
-    )
+    influence = weights * (scaled * centred / np.sqrt(variance) - 0.5 * raw * centred**2 / variance)
     # mu enters the two means through its own error: d rho / d mu times w c
     slope = -(
         np.mean(weights * scaled) / np.sqrt(variance)

@@ -1,0 +1,276 @@
+"""The hierarchical model of ratings: data, parameters, log density and its gradient.
+
+For concept t and input i with features x_i = (1, logit s_i, further features):
+
+    logit P(c_i = 1) = b_t . x_i                      calibration of the concept prior
+    b_t,p = mean_p + spread_p z_t,p,  z ~ Student t4  heavy tails: a concept may leave the crowd
+    P(absent | c = 1) = sigmoid(miss_j)               miss rate of rater j
+    P(present | c = 0) = sigmoid(false_alarm_j)       false-alarm rate of rater j
+    miss_j, false_alarm_j ~ Normal(mean, spread)      partially pooled
+
+Labels c are summed out. With S (items x 2 raters) the weights of "present by j" and "absent by j",
+delta the log likelihood ratio of each such answer and z = b_t . x, the log likelihood is
+
+    sum of log P(answers | c = 0)  +  sum_i softplus(z_i + (S delta)_i) - softplus(z_i),
+
+so a gradient costs two sparse products and four passes over the items. It is written out here in
+numpy because compiling the same model takes longer than sampling it; ``hierarchical_pymc`` holds
+the same model in PyMC, and a test holds the two together.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.special import logit
+
+from estimation.checks import FloatArray
+
+#: Degrees of freedom of the concepts' deviations from the population.
+CONCEPT_DF = 4.0
+#: Raters: population mean of (logit miss, logit false alarm): 95% between 6% and 50% errors.
+RATER_MEAN, RATER_MEAN_SD = float(logit(0.2)), 0.7
+RATER_SPREAD, RATER_SPREAD_LOG_SD = 0.4, 0.6
+
+
+@dataclass(frozen=True)
+class CalibrationPrior:
+    """Prior on the calibration of the concept prior: trust it, but be able to leave.
+
+    Attributes
+    ----------
+    mean : tuple of float
+        Prior means of the population coefficients: intercept 0 and slope 1 are full trust; further
+        features 0.
+    mean_sd : tuple of float
+        Their standard deviations.
+    spread : tuple of float
+        Prior medians of the spread of concepts around the population.
+    spread_log_sd : float
+        Standard deviation of the logarithm of those spreads.
+    """
+
+    mean: tuple[float, float, float] = (0.0, 1.0, 0.0)
+    mean_sd: tuple[float, float, float] = (0.7, 0.3, 0.5)
+    spread: tuple[float, float, float] = (0.4, 0.15, 0.3)
+    spread_log_sd: float = 0.6
+
+    def columns(self, n_features: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Give mean, sd and log spread of every feature, further features sharing the last."""
+        pick = np.minimum(np.arange(n_features), 2)
+        return (
+            np.asarray(self.mean)[pick],
+            np.asarray(self.mean_sd)[pick],
+            np.log(np.asarray(self.spread))[pick],
+        )
+
+
+@dataclass(frozen=True)
+class RatingData:
+    """Ratings of many concepts in the form that the likelihood needs.
+
+    Attributes
+    ----------
+    features : ndarray, shape (n_items, n_features)
+        Rows x_i; column 0 is 1, column 1 the logit of the clipped concept prior.
+    concept : ndarray, shape (n_items,), int
+        Number of each item's concept.
+    answers : sparse matrix, shape (n_items, 2 n_raters)
+        Weight of "present by rater j" (column j) and "absent by rater j" (column n_raters + j).
+    n_concepts, n_raters : int
+    """
+
+    features: FloatArray
+    concept: NDArray[np.integer[Any]]
+    answers: sparse.csr_matrix
+    n_concepts: int
+    n_raters: int
+
+
+def answer_matrix(
+    item: NDArray[np.integer[Any]],
+    rater: NDArray[np.integer[Any]],
+    rating: FloatArray,
+    *,
+    n_items: int,
+    n_raters: int,
+    within_item_correlation: float,
+) -> sparse.csr_matrix:
+    """Build the weights of answers, tempered for errors that raters share.
+
+    Raters' errors on a hard item go the same way, so n answers carry less than n times the evidence
+    of one. Each is weighted 1/(1 + (n - 1) tau), the design effect of n answers whose errors
+    correlate by tau.
+
+    Parameters
+    ----------
+    item, rater : ndarray, shape (n_ratings,), int
+        Numbers of item and rater.
+    rating : ndarray, shape (n_ratings,)
+        0, 1, or NaN (cannot tell: no evidence).
+    n_items, n_raters : int
+        Sizes.
+    within_item_correlation : float
+        tau in [0, 1].
+
+    Returns
+    -------
+    csr_matrix, shape (n_items, 2 n_raters)
+    """
+    told = np.isfinite(rating)
+    item, rater, rating = item[told], rater[told], rating[told]
+    n = np.bincount(item, minlength=n_items)
+    weight = 1.0 / (1.0 + (n[item] - 1) * within_item_correlation)
+    column = np.where(rating == 1, rater, rater + n_raters)
+    return sparse.csr_matrix((weight, (item, column)), shape=(n_items, 2 * n_raters))
+
+
+def softplus_and_sigmoid(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Compute log(1 + e^x) and 1/(1 + e^-x) from one exponential, without overflow."""
+    small = np.exp(-np.abs(values))
+    sigmoid = np.where(values >= 0, 1.0, small)
+    sigmoid /= 1.0 + small
+    np.log1p(small, out=small)
+    small += np.maximum(values, 0.0)
+    return small, sigmoid
+
+
+class LogDensity:
+    """Log posterior density and gradient over one flat vector of unconstrained parameters.
+
+    Layout: population means (n_features, then miss, false alarm); logarithms of the spreads in the
+    same order; standardised deviations of the concepts (n_features x n_concepts); of the raters
+    (2 x n_raters).
+
+    Parameters
+    ----------
+    data : RatingData
+        Ratings.
+    calibration : CalibrationPrior
+        Prior on the calibration.
+    """
+
+    def __init__(self, data: RatingData, calibration: CalibrationPrior) -> None:
+        self.data = data
+        self.n_features = data.features.shape[1]
+        n_population = self.n_features + 2
+        mean, mean_sd, log_spread = calibration.columns(self.n_features)
+        self.population_mean = np.concatenate([mean, [RATER_MEAN] * 2])
+        self.population_sd = np.concatenate([mean_sd, [RATER_MEAN_SD] * 2])
+        self.log_spread_mean = np.concatenate([log_spread, [np.log(RATER_SPREAD)] * 2])
+        self.log_spread_sd = np.concatenate(
+            [[calibration.spread_log_sd] * self.n_features, [RATER_SPREAD_LOG_SD] * 2]
+        )
+        sizes = [n_population, n_population, self.n_features * data.n_concepts, 2 * data.n_raters]
+        self.cuts = np.cumsum(sizes)[:-1]
+        self.size = int(np.sum(sizes))
+        #: where chains start: full trust in the concept prior, average raters
+        self.start = np.zeros(self.size)
+        self.start[: 2 * n_population] = np.concatenate(
+            [self.population_mean, self.log_spread_mean]
+        )
+        # features spread out so that one sparse product gives every item its prior logit
+        n_items = data.concept.size
+        columns = data.concept[:, None] + np.arange(self.n_features) * data.n_concepts
+        rows = np.repeat(np.arange(n_items), self.n_features)
+        self._features = sparse.csr_matrix(
+            (data.features.ravel(), (rows, columns.ravel())),
+            shape=(n_items, self.n_features * data.n_concepts),
+        )
+        self._features_t = self._features.T.tocsr()
+        self._answers_t = data.answers.T.tocsr()
+        self._totals = np.asarray(data.answers.sum(axis=0)).ravel()
+
+    def split(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Split a parameter vector into means, log spreads, concept and rater deviations."""
+        first, second, third = self.cuts
+        concepts, raters = theta[second:third], theta[third:]
+        return (
+            theta[:first],
+            theta[first:second],
+            concepts.reshape(self.n_features, self.data.n_concepts),
+            raters.reshape(2, self.data.n_raters),
+        )
+
+    def natural(self, theta: FloatArray) -> dict[str, FloatArray]:
+        """Name the parameters on the scale that people read."""
+        means, log_spreads, concepts, raters = self.split(theta)
+        spreads = np.exp(log_spreads)
+        p = self.n_features
+        rates = means[p:, None] + spreads[p:, None] * raters
+        return {
+            "calibration_mean": means[:p],
+            "calibration_spread": spreads[:p],
+            "calibration": means[:p, None] + spreads[:p, None] * concepts,
+            "rater_mean": means[p:],
+            "rater_spread": spreads[p:],
+            "logit_miss": rates[0],
+            "logit_false_alarm": rates[1],
+        }
+
+    def __call__(self, theta: FloatArray) -> tuple[float, FloatArray]:
+        """Compute the log density (up to a constant) and its gradient.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (size,)
+            Parameters.
+
+        Returns
+        -------
+        log_density : float
+        gradient : ndarray, shape (size,)
+        """
+        means, log_spreads, concepts, raters = self.split(theta)
+        p = self.n_features
+        spreads = np.exp(log_spreads)
+        coefficients = means[:p, None] + spreads[:p, None] * concepts
+        rates = means[p:, None] + spreads[p:, None] * raters
+
+        value, g_coefficients, g_rates = self._likelihood(coefficients, rates)
+
+        gradient = np.empty(self.size)
+        g_means, g_log, g_concepts, g_raters = self.split(gradient)
+        off = (means - self.population_mean) / self.population_sd
+        log_off = (log_spreads - self.log_spread_mean) / self.log_spread_sd
+        tail = 1.0 + concepts**2 / CONCEPT_DF
+        value -= 0.5 * float(off @ off) + 0.5 * float(log_off @ log_off)
+        value -= 0.5 * (CONCEPT_DF + 1) * float(np.log(tail).sum())
+        value -= 0.5 * float(np.sum(raters**2))
+
+        g_means[:p] = g_coefficients.sum(axis=1)
+        g_means[p:] = g_rates.sum(axis=1)
+        g_means -= off / self.population_sd
+        g_log[:p] = spreads[:p] * np.sum(g_coefficients * concepts, axis=1)
+        g_log[p:] = spreads[p:] * np.sum(g_rates * raters, axis=1)
+        g_log -= log_off / self.log_spread_sd
+        g_concepts[:] = spreads[:p, None] * g_coefficients
+        g_concepts -= (CONCEPT_DF + 1) / CONCEPT_DF * concepts / tail
+        g_raters[:] = spreads[p:, None] * g_rates - raters
+        return value, gradient
+
+    def _likelihood(
+        self, coefficients: FloatArray, rates: FloatArray
+    ) -> tuple[float, FloatArray, FloatArray]:
+        """Compute the log likelihood and its gradient by coefficients and raters' logits."""
+        data = self.data
+        # log(1 - rate) = -plus, log(rate) = rates - plus
+        plus, rate = softplus_and_sigmoid(rates)
+        log_right, log_wrong = -plus, rates - plus
+        delta = np.concatenate([log_right[0] - log_wrong[1], log_wrong[0] - log_right[1]])
+        under_absent = np.concatenate([log_wrong[1], log_right[1]])
+        prior_logit = self._features @ coefficients.ravel()
+        plus_prior, prior = softplus_and_sigmoid(prior_logit)
+        plus_post, posterior = softplus_and_sigmoid(prior_logit + data.answers @ delta)
+        value = float(self._totals @ under_absent) + float(plus_post.sum() - plus_prior.sum())
+
+        g_coefficients = (self._features_t @ (posterior - prior)).reshape(coefficients.shape)
+        if_present = self._answers_t @ posterior
+        present_1, absent_1 = np.split(if_present, 2)  # answers given to what is there
+        present_0, absent_0 = np.split(self._totals - if_present, 2)  # and to what is not
+        g_rates = np.empty_like(rates)
+        g_rates[0] = absent_1 - (absent_1 + present_1) * rate[0]
+        g_rates[1] = present_0 - (present_0 + absent_0) * rate[1]
+        return value, g_coefficients, g_rates

@@ -1,0 +1,420 @@
+"""Hierarchical Bayesian aggregation: raters differ, and the concept prior is calibrated."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
+
+from estimation.aggregation.density import (
+    CalibrationPrior,
+    LogDensity,
+    RatingData,
+    answer_matrix,
+)
+from estimation.aggregation.priors import PriorLike, item_indices, prior_of_items
+from estimation.checks import FloatArray, probability_vector
+from estimation.ratings import RatingsError, check_ratings
+
+POPULATION = ["calibration_mean", "calibration_spread", "rater_mean", "rater_spread"]
+INDIVIDUAL = ["calibration", "logit_miss", "logit_false_alarm"]
+#: Name of the only concept of a table without a column ``concept``.
+ONLY_CONCEPT = "concept"
+
+
+class HierarchicalBayes:
+    """Aggregate ratings of many concepts at once by a hierarchical Bayesian model.
+
+    See ``estimation.aggregation.density`` for the model. Sampled by NUTS, labels summed out.
+
+    Parameters
+    ----------
+    draws, tune, chains : int
+        Draws kept and warm-up draws a chain, and chains.
+    seed : int
+        Seed of the sampler.
+    sampler : {"nutpie", "pymc"}
+        "nutpie" samples the log density with its analytic gradient; "pymc" builds the same model in
+        PyMC and uses PyMC's sampler, which compiles for a minute first. There is no fallback from
+        one to the other.
+    within_item_correlation : float
+        Correlation tau in [0, 1] of raters' errors on one item: n answers count as
+        n / (1 + (n - 1) tau). Real raters err together on hard items; 0 takes them as independent.
+    clip : float
+        Concept priors are clipped to [clip, 1 - clip].
+    calibration_prior : CalibrationPrior, optional
+        Prior on how far the concept prior can be trusted.
+    max_r_hat : float
+        Limit on R-hat of population parameters.
+    max_rounds : int
+        Draws double at most this many times less one while chains disagree.
+
+    Attributes
+    ----------
+    concepts_, raters_ : list
+        Concepts and raters, in the order of the parameter arrays.
+    posterior_ : dict of ndarray
+        Posterior draws, chains joined: ``calibration`` (n, n_features, n_concepts): intercept,
+        slope on the logit of the prior, further features; ``logit_miss``, ``logit_false_alarm``
+        (n, n_raters); ``calibration_mean``, ``calibration_spread``, ``rater_mean``,
+        ``rater_spread``.
+    probabilities_ : Series of float64
+        Posterior probability of every rated item.
+    diagnostics_ : Diagnostics
+        R-hat, effective sample sizes, divergences, rounds.
+    idata_ : arviz.InferenceData
+        All of it for ArviZ.
+    """
+
+    def __init__(
+        self,
+        *,
+        draws: int = 500,
+        tune: int = 500,
+        chains: int = 2,
+        seed: int = 0,
+        sampler: Literal["nutpie", "pymc"] = "nutpie",
+        within_item_correlation: float = 0.1,
+        clip: float = 1e-4,
+        calibration_prior: CalibrationPrior | None = None,
+        max_r_hat: float = 1.01,
+        max_rounds: int = 3,
+    ) -> None:
+        self.draws = draws
+        self.tune = tune
+        self.chains = chains
+        self.seed = seed
+        self.sampler = sampler
+        self.within_item_correlation = within_item_correlation
+        self.clip = clip
+        self.calibration_prior = calibration_prior or CalibrationPrior()
+        self.max_r_hat = max_r_hat
+        self.max_rounds = max_rounds
+
+    def fit(
+        self,
+        ratings: pd.DataFrame,
+        prior_of_item: PriorLike,
+        *,
+        features: Mapping[Hashable, ArrayLike] | None = None,
+    ) -> Self:
+        """Sample the posterior of calibration and raters given all ratings.
+
+        Parameters
+        ----------
+        ratings : DataFrame
+            A ratings table, see `estimation.ratings.check_ratings`; without a column ``concept``
+            all items belong to one concept.
+        prior_of_item : mapping, Series or array-like
+            Concept prior, see `estimation.aggregation.priors.prior_of_items`.
+        features : mapping from concept to array (n_inputs, n_extra), optional
+            Further features of every input that the label may depend on, such as standardised
+            activations of the neurons whose draws chose the inputs: the choice is then ignorable.
+            Items must be indices of inputs; concepts with fewer features are filled with zeros.
+
+        Returns
+        -------
+        HierarchicalBayes
+            This object, fitted.
+
+        Raises
+        ------
+        RatingsError
+            When the table does not pass the checks, or an item has no prior or features, or no
+            rater could tell anything.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When chains disagree after `max_rounds` rounds.
+        """
+        self._check_settings()
+        clean = check_ratings(ratings)
+        if not clean["rating"].notna().any():
+            msg = "ratings: every rating is 'cannot tell', so nothing can be learned from them"
+            raise RatingsError(msg)
+        if "concept" not in clean.columns:
+            clean = clean.assign(concept=ONLY_CONCEPT)
+            key: list[str] = ["item"]
+            prior_rows = prior_of_items(clean.drop(columns="concept"), prior_of_item)
+        else:
+            key = ["concept", "item"]
+            prior_rows = prior_of_items(clean, prior_of_item)
+        concept_codes, concepts = pd.factorize(clean["concept"])
+        rater_codes, raters = pd.factorize(clean["rater"])
+        self.concepts_ = list(concepts)
+        self.raters_ = list(raters)
+        self._n_extra = _count_features(features, self.concepts_)
+
+        groups = clean.groupby(["concept", "item"], sort=False)
+        item_codes = groups.ngroup().to_numpy(dtype=np.int64)
+        first = np.unique(item_codes, return_index=True)[1]
+        extra = np.zeros((first.size, self._n_extra))
+        if features is not None:
+            for number, concept in enumerate(self.concepts_):
+                rows = np.flatnonzero(concept_codes[first] == number)
+                table = np.asarray(features[concept], dtype=np.float64)
+                items = item_indices(clean["item"].to_numpy()[first[rows]], table.shape[0])
+                extra[rows, : table.shape[1]] = table[items]
+        self._ratings = clean
+        data = RatingData(
+            features=self._design(prior_rows[first], extra),
+            concept=concept_codes[first],
+            answers=answer_matrix(
+                item_codes,
+                rater_codes,
+                clean["rating"].to_numpy(dtype=np.float64),
+                n_items=first.size,
+                n_raters=len(self.raters_),
+                within_item_correlation=self.within_item_correlation,
+            ),
+            n_concepts=len(self.concepts_),
+            n_raters=len(self.raters_),
+        )
+        self._sample(data)
+        picked = self._pick(min(200, self._n_posterior))
+        calibration = self.posterior_["calibration"][picked]
+        z = np.einsum("mpi,ip->mi", calibration[:, :, data.concept], data.features)
+        posterior = expit(z + self._evidence(data.answers, picked)).mean(axis=0)
+        index = clean.loc[first, key]
+        names = (
+            pd.MultiIndex.from_frame(index)
+            if key == ["concept", "item"]
+            else pd.Index(index["item"], name="item")
+        )
+        self.probabilities_ = pd.Series(posterior, index=names, name="probability")
+        return self
+
+    def concept_draws(
+        self,
+        concept: Hashable,
+        prior_all: ArrayLike,
+        ratings: pd.DataFrame | None = None,
+        *,
+        n_draws: int = 400,
+        features_all: ArrayLike | None = None,
+    ) -> FloatArray:
+        """Compute P(c_i = 1 | parameters, ratings) for every input, rated or not.
+
+        Parameters
+        ----------
+        concept : hashable
+            A concept of the fit.
+        prior_all : array-like, shape (n_inputs,)
+            Concept prior of every input.
+        ratings : DataFrame, optional
+            Ratings of this concept, items being indices of inputs; those of the fit by default.
+        n_draws : int
+            Parameter draws to use, evenly spaced over the posterior, at most all of them.
+        features_all : array-like, shape (n_inputs, n_extra), optional
+            Further features, as in `fit`.
+
+        Returns
+        -------
+        ndarray, shape (n_draws, n_inputs), float64
+            Rows are posterior draws, the same rows for every concept and as in
+            `prediction_draws`.
+
+        Raises
+        ------
+        RatingsError
+            When the concept or a rater was not in the fit, or an item is no index of an input.
+        EstimationError
+            When the prior is no probability.
+        """
+        z = self._prior_logits(concept, prior_all, n_draws, features_all)
+        if ratings is None:
+            own = self._ratings[self._ratings["concept"] == concept]
+        else:
+            own = check_ratings(ratings)
+            if "concept" in own.columns:
+                own = own[own["concept"] == concept]
+        codes = pd.Index(self.raters_).get_indexer(pd.Index(own["rater"]))
+        if np.any(codes < 0):
+            unknown = own["rater"].to_numpy()[codes < 0][0]
+            msg = f"ratings: rater {unknown!r} was not in the fit; fit again with their ratings"
+            raise RatingsError(msg)
+        items, item_codes = np.unique(
+            item_indices(own["item"].to_numpy(), z.shape[1]), return_inverse=True
+        )
+        answers = answer_matrix(
+            item_codes,
+            codes,
+            own["rating"].to_numpy(dtype=np.float64),
+            n_items=items.size,
+            n_raters=len(self.raters_),
+            within_item_correlation=self.within_item_correlation,
+        )
+        z[:, items] += self._evidence(answers, self._pick(n_draws))
+        return _expit_in_place(z)
+
+    def prediction_draws(
+        self,
+        concept: Hashable,
+        prior_all: ArrayLike,
+        *,
+        n_draws: int = 400,
+        features_all: ArrayLike | None = None,
+    ) -> FloatArray:
+        """Compute P(c_i = 1 | parameters): the calibrated prior, before an input's own ratings.
+
+        Parameters
+        ----------
+        concept, prior_all, n_draws, features_all
+            As in `concept_draws`.
+
+        Returns
+        -------
+        ndarray, shape (n_draws, n_inputs), float64
+            Rows match those of `concept_draws`.
+
+        Raises
+        ------
+        RatingsError, EstimationError
+            As in `concept_draws`.
+        """
+        return _expit_in_place(self._prior_logits(concept, prior_all, n_draws, features_all))
+
+    def rater_table(self) -> pd.DataFrame:
+        """Summarise the raters: posterior mean and 95% interval of both error rates.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by rater; ``miss_rate``, ``miss_lower``, ``miss_upper``, ``false_alarm_rate``,
+            ``false_alarm_lower``, ``false_alarm_upper``, ``n_ratings``.
+        """
+        columns: dict[str, Any] = {}
+        for name in ("miss", "false_alarm"):
+            rate = expit(self.posterior_[f"logit_{name}"])
+            columns[f"{name}_rate"] = rate.mean(axis=0)
+            columns[f"{name}_lower"], columns[f"{name}_upper"] = np.quantile(
+                rate, [0.025, 0.975], axis=0
+            )
+        table = pd.DataFrame(columns, index=pd.Index(self.raters_, name="rater"))
+        counts = self._ratings["rater"].value_counts()
+        table["n_ratings"] = counts.reindex(table.index).to_numpy()
+        return table
+
+    def _check_settings(self) -> None:
+        for name in ("draws", "tune", "chains", "max_rounds"):
+            if getattr(self, name) < 1:
+                msg = f"{name}: {getattr(self, name)} is below 1"
+                raise RatingsError(msg)
+        if not 0 <= self.within_item_correlation <= 1:
+            msg = f"within_item_correlation: {self.within_item_correlation} is outside [0, 1]"
+            raise RatingsError(msg)
+        if not 0 < self.clip < 0.5:
+            msg = f"clip: {self.clip} is outside (0, 0.5)"
+            raise RatingsError(msg)
+        if self.sampler not in {"nutpie", "pymc"}:
+            msg = f"sampler: {self.sampler!r} is neither 'nutpie' nor 'pymc'"
+            raise RatingsError(msg)
+
+    def _design(self, prior: FloatArray, extra: FloatArray) -> FloatArray:
+        """Stack the features: 1, logit of the clipped prior, further ones."""
+        logits = logit(np.clip(prior, self.clip, 1 - self.clip))
+        return np.column_stack([np.ones(prior.size), logits, extra])
+
+    def _sample(self, data: RatingData) -> None:
+        from estimation.aggregation import nuts
+
+        density = LogDensity(data, self.calibration_prior)
+        if self.sampler == "nutpie":
+
+            def sample(**settings: int) -> Any:
+                return nuts.sample_density(
+                    density, density.size, density.natural, start=density.start, **settings
+                )
+        else:
+            from estimation.aggregation.hierarchical_pymc import pymc_model
+
+            model = pymc_model(data, self.calibration_prior)
+
+            def sample(**settings: int) -> Any:
+                return nuts.sample_pymc(model, **settings)
+
+        self.idata_, self.diagnostics_ = nuts.sample_until_converged(
+            sample,
+            POPULATION,
+            INDIVIDUAL,
+            draws=self.draws,
+            tune=self.tune,
+            chains=self.chains,
+            seed=self.seed,
+            max_r_hat=self.max_r_hat,
+            max_rounds=self.max_rounds,
+        )
+        self.posterior_: dict[str, FloatArray] = {}
+        for name in POPULATION + INDIVIDUAL:
+            values = self.idata_.posterior[name].to_numpy()
+            self.posterior_[name] = values.reshape(-1, *values.shape[2:])
+        self._n_posterior = int(self.posterior_["logit_miss"].shape[0])
+
+    def _pick(self, n_draws: int) -> NDArray[np.int64]:
+        """Pick evenly spaced posterior draws."""
+        if n_draws < 1:
+            msg = f"n_draws: {n_draws} is below 1"
+            raise RatingsError(msg)
+        n = min(n_draws, self._n_posterior)
+        return np.arange(n, dtype=np.int64) * self._n_posterior // n
+
+    def _evidence(self, answers: Any, picked: NDArray[np.int64]) -> FloatArray:
+        """Log likelihood ratio of the labels of each item under the picked draws."""
+        miss = self.posterior_["logit_miss"][picked]
+        false_alarm = self.posterior_["logit_false_alarm"][picked]
+        present = np.log(expit(-miss)) - np.log(expit(false_alarm))
+        absent = np.log(expit(miss)) - np.log(expit(-false_alarm))
+        evidence: FloatArray = (answers @ np.concatenate([present, absent], axis=1).T).T
+        return evidence
+
+    def _prior_logits(
+        self,
+        concept: Hashable,
+        prior_all: ArrayLike,
+        n_draws: int,
+        features_all: ArrayLike | None,
+    ) -> FloatArray:
+        if concept not in self.concepts_:
+            msg = f"concept: {concept!r} was not in the fit; fit again with its ratings"
+            raise RatingsError(msg)
+        prior = probability_vector(prior_all, "prior_all")
+        extra = np.zeros((prior.size, self._n_extra))
+        if features_all is not None:
+            table = np.asarray(features_all, dtype=np.float64)
+            if table.ndim != 2 or table.shape[0] != prior.size or table.shape[1] > self._n_extra:
+                msg = (
+                    f"features_all: shape {table.shape}, expected ({prior.size}, at most "
+                    f"{self._n_extra}) as in the fit"
+                )
+                raise RatingsError(msg)
+            extra[:, : table.shape[1]] = table
+        number = self.concepts_.index(concept)
+        coefficients = self.posterior_["calibration"][self._pick(n_draws), :, number]
+        logits: FloatArray = coefficients @ self._design(prior, extra).T
+        return logits
+
+
+def _count_features(features: Mapping[Hashable, ArrayLike] | None, concepts: list[Hashable]) -> int:
+    """Check the further features and return the largest number of them."""
+    if features is None:
+        return 0
+    widest = 0
+    for concept in concepts:
+        if concept not in features:
+            msg = f"features: none for concept {concept!r}; give an array (n_inputs, n_extra)"
+            raise RatingsError(msg)
+        table = np.asarray(features[concept], dtype=np.float64)
+        if table.ndim != 2 or not np.all(np.isfinite(table)):
+            msg = f"features: those of {concept!r} must be a finite array (n_inputs, n_extra)"
+            raise RatingsError(msg)
+        widest = max(widest, table.shape[1])
+    return widest
+
+
+def _expit_in_place(values: FloatArray) -> FloatArray:
+    """Apply the logistic function without a second (n_draws, n_inputs) array."""
+    result: FloatArray = expit(values, out=values)
+    return result
