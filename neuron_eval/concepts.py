@@ -1,0 +1,252 @@
+"""Concept vectors: from labels, from arrays, from a cheap model.
+
+A concept source gives c_t(x) = P(concept | input) for many inputs at once. Labels and arrays are
+taken for true; the other sources are concept priors: cheap guesses that guide sampling and
+aggregation, and are judged by raters in the end.
+"""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from neuron_eval.validation import InputError, check_activations, check_concepts
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@runtime_checkable
+class ConceptSource(Protocol):
+    """Anything that gives concept vectors for inputs."""
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """Texts of the concepts, in the order of the columns."""
+        ...
+
+    def concept_vectors(self, data: Any) -> FloatArray:
+        """Give P(concept | input).
+
+        Parameters
+        ----------
+        data
+            The inputs, in the form that the source reads.
+
+        Returns
+        -------
+        ndarray, shape (n_inputs, n_concepts), float64
+            Values in [0, 1].
+        """
+        ...
+
+
+def one_hot_concepts(labels: Any, n_classes: int) -> Tensor:
+    """Make one concept of every class.
+
+    Parameters
+    ----------
+    labels : array-like, shape (n_inputs,), int
+        Class of every input, 0 to ``n_classes - 1``; -1 stands for "none of these".
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    Tensor, shape (n_inputs, n_classes), float64
+        1 where the input is of the class, else 0.
+
+    Raises
+    ------
+    InputError
+        If a label is out of range or no whole number.
+    """
+    classes = _labels(labels)
+    if n_classes < 1:
+        raise InputError(f"n_classes: found {n_classes!r}, expected at least 1.")
+    wrong = (classes < -1) | (classes >= n_classes)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"labels: the label of input {row} is {classes[row]}, expected a class from 0 to "
+            f"{n_classes - 1}, or -1 for none."
+        )
+    return torch.from_numpy((classes[:, None] == np.arange(n_classes)).astype(np.float64))
+
+
+def attribute_concepts(labels: Any, attributes: Mapping[str, AbstractSet[int]]) -> Tensor:
+    """Make concepts that hold for several classes, such as superclasses or attributes.
+
+    Parameters
+    ----------
+    labels : array-like, shape (n_inputs,), int
+        Class of every input; -1 stands for none.
+    attributes : mapping of str to set of int
+        The classes that have each attribute; its order is the order of the columns.
+
+    Returns
+    -------
+    Tensor, shape (n_inputs, n_attributes), float64
+        1 where the input's class has the attribute, else 0.
+
+    Raises
+    ------
+    InputError
+        If there is no attribute, or one without classes.
+    """
+    classes = _labels(labels)
+    if not attributes:
+        raise InputError("attributes: found none, expected at least one name with its classes.")
+    columns = []
+    for text, members in attributes.items():
+        if not members:
+            raise InputError(f"attributes: {text!r} has no classes, expected at least one.")
+        columns.append(np.isin(classes, sorted(members)))
+    return torch.from_numpy(np.stack(columns, axis=1).astype(np.float64))
+
+
+class ArraySource:
+    """Concept vectors that were computed elsewhere.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Texts of the concepts.
+    vectors : array-like, shape (n_inputs, n_concepts)
+        P(concept | input), in [0, 1].
+
+    Raises
+    ------
+    InputError
+        If the vectors are invalid or the texts do not fit.
+    """
+
+    def __init__(self, texts: Sequence[str], vectors: Any) -> None:
+        self.texts = tuple(texts)
+        self._vectors: FloatArray = check_concepts(vectors, names=self.texts).numpy()
+
+    def concept_vectors(self, data: Any) -> FloatArray:
+        """Give the vectors of some inputs.
+
+        Parameters
+        ----------
+        data : array-like of int, shape (n,), or None
+            Positions of the inputs; all inputs when None.
+
+        Returns
+        -------
+        ndarray, shape (n, n_concepts), float64
+            Values in [0, 1].
+
+        Raises
+        ------
+        InputError
+            If a position does not exist.
+        """
+        if data is None:
+            return self._vectors
+        positions = _labels(data)
+        n_inputs = self._vectors.shape[0]
+        if positions.size and (positions.min() < 0 or positions.max() >= n_inputs):
+            raise InputError(
+                f"data: found positions from {positions.min()} to {positions.max()}, expected 0 "
+                f"to {n_inputs - 1}."
+            )
+        return self._vectors[positions]
+
+
+class LinearProbeSource:
+    """A logistic regression per concept on features, fitted on a few labelled inputs.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Texts of the concepts.
+    features : array-like, shape (n_labelled, n_features)
+        Features of the labelled inputs, for example activations of a layer.
+    labels : array-like, shape (n_labelled, n_concepts)
+        Which concepts hold, 0 or 1; values in between are rounded at 0.5.
+    regularization : float, default 1.0
+        Inverse strength C of the ridge penalty on standardized features, positive.
+
+    Raises
+    ------
+    InputError
+        If the input is invalid, or a concept has no positive or no negative labelled input; the
+        concept is named.
+
+    Notes
+    -----
+    The probabilities are those of the labelled inputs: where these were chosen by class, the
+    prior of a rare concept is too high until it is calibrated.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        features: Any,
+        labels: Any,
+        *,
+        regularization: float = 1.0,
+    ) -> None:
+        self.texts = tuple(texts)
+        if not 0 < regularization < float("inf"):
+            raise InputError(
+                f"regularization: found {regularization!r}, expected a positive number."
+            )
+        inputs = check_activations(features).numpy()
+        present = check_concepts(labels, n_inputs=len(inputs), names=self.texts).numpy() >= 0.5
+        self._n_features = inputs.shape[1]
+        self._probes = []
+        for text, column in zip(self.texts, present.T, strict=True):
+            if column.all() or not column.any():
+                kind = "negative" if column.all() else "positive"
+                raise InputError(
+                    f"labels: concept {text!r} has no {kind} among the {len(column)} labelled "
+                    f"inputs; label at least one {kind} input, or leave the concept out."
+                )
+            probe = make_pipeline(
+                StandardScaler(), LogisticRegression(C=regularization, max_iter=1000)
+            )
+            self._probes.append(probe.fit(inputs, column))
+
+    def concept_vectors(self, data: Any) -> FloatArray:
+        """Give P(concept | features).
+
+        Parameters
+        ----------
+        data : array-like, shape (n_inputs, n_features)
+            Features of the inputs.
+
+        Returns
+        -------
+        ndarray, shape (n_inputs, n_concepts), float64
+            Values in [0, 1].
+
+        Raises
+        ------
+        InputError
+            If the features are invalid or not those of the fit.
+        """
+        inputs = check_activations(data).numpy()
+        if inputs.shape[1] != self._n_features:
+            raise InputError(
+                f"data: found {inputs.shape[1]} features, expected the {self._n_features} that "
+                "the probes were fitted on."
+            )
+        return np.stack([probe.predict_proba(inputs)[:, 1] for probe in self._probes], axis=1)
+
+
+def _labels(labels: Any) -> npt.NDArray[np.int64]:
+    values = labels.numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    if values.ndim != 1:
+        raise InputError(f"labels: found shape {values.shape}, expected one label per input.")
+    if values.dtype.kind not in "iu":
+        raise InputError(f"labels: found type {values.dtype}, expected whole numbers.")
+    return values.astype(np.int64)

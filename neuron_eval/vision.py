@@ -1,0 +1,149 @@
+"""The one door to torchvision.
+
+The torchvision wheel of PyPI is linked against CUDA. Beside a CPU build of torch its compiled
+operators cannot be loaded, and ``import torchvision`` then fails with "operator torchvision::nms
+does not exist". Models, transforms and datasets need none of these operators, so where they
+cannot be loaded this module declares their signatures before it imports torchvision. Calling
+such an operator still fails, with torchvision's own clear error.
+
+Import torchvision through `import_torchvision`, never directly.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+_SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+_OPERATORS = ("nms", "qnms")
+
+
+class VisionError(ValueError):
+    """Torchvision is missing or has no model or dataset of this name."""
+
+
+@cache
+def import_torchvision() -> ModuleType:
+    """Import torchvision, with or without its compiled operators.
+
+    Returns
+    -------
+    module
+        ``torchvision``.
+
+    Raises
+    ------
+    VisionError
+        If torchvision is not installed.
+    """
+    if "torchvision" in sys.modules:
+        return sys.modules["torchvision"]
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        raise VisionError(
+            "torchvision: it is not installed; install the version that belongs to torch "
+            f"{torch.__version__}."
+        )
+    declare_missing_operators(find_extension(Path(spec.origin).parent))
+    return importlib.import_module("torchvision")
+
+
+def find_extension(folder: Path) -> Path | None:
+    """Find torchvision's compiled operators.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The folder of the installed package.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The library, None where the build has none.
+    """
+    found = sorted(path for path in folder.glob("_C*") if path.suffix in (".so", ".pyd", ".dylib"))
+    return found[0] if found else None
+
+
+def declare_missing_operators(
+    extension: Path | None,
+    load: Callable[[Path], None] = torch.ops.load_library,
+    declare: Callable[[], None] | None = None,
+) -> bool:
+    """Declare torchvision's operators where its compiled ones cannot be loaded.
+
+    Parameters
+    ----------
+    extension : pathlib.Path or None
+        The compiled operators.
+    load : callable
+        Loads a library into torch; raises OSError where the system cannot link it.
+    declare : callable, optional
+        Declares the operators' signatures.
+
+    Returns
+    -------
+    bool
+        True if the signatures were declared, False if the compiled operators were loaded.
+    """
+    if extension is not None:
+        try:
+            load(extension)
+        except OSError:
+            pass  # built for CUDA beside a CPU torch: the case that this module is for
+        else:
+            return False
+    (declare or _declare_operators)()
+    return True
+
+
+@cache
+def _library() -> Any:
+    # The definitions live as long as this object; the cache keeps it.
+    return torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+
+
+def _declare_operators() -> None:
+    for name in _OPERATORS:
+        _library().define(f"{name}{_SIGNATURE}")
+
+
+def build_model(name: str, *, weights: str | None = None) -> nn.Module:
+    """Build a torchvision model by name, in evaluation mode.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"resnet18"``.
+    weights : str, optional
+        Name of pretrained weights, such as ``"DEFAULT"``, which torchvision downloads; random
+        weights when None.
+
+    Returns
+    -------
+    torch.nn.Module
+        The model.
+
+    Raises
+    ------
+    VisionError
+        If there is no such model; near matches are listed.
+    """
+    models = importlib.import_module(f"{import_torchvision().__name__}.models")
+    known = models.list_models()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = (
+            f"did you mean {' or '.join(map(repr, near))}?" if near else "see torchvision.models."
+        )
+        raise VisionError(f"model: torchvision has no model {name!r}; {hint}")
+    model: nn.Module = models.get_model(name, weights=weights)
+    return model.eval()
