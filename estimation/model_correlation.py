@@ -1,0 +1,260 @@
+"""Pearson correlation of a neuron with a concept from a model of every input's label.
+
+`posterior_correlation` believes the model for unrated inputs. `model_assisted_correlation` uses it
+only to remove variance: the sample corrects it by importance weights.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from estimation.checks import EstimationError, FloatArray, standardized
+from estimation.correlation import variance_of_mean
+from estimation.imputation import DEFAULT_IMPUTATIONS, impute_labels
+from estimation.sampling import Draw
+from estimation.sampling.designs import correlation_influence
+from estimation.score_estimate import (
+    ScoreEstimate,
+    check_level,
+    effective_draws,
+    mixture_interval,
+    undefined_score,
+    weight_warnings,
+)
+
+
+def posterior_correlation(
+    activation: ArrayLike,
+    g: ArrayLike,
+    *,
+    n_inputs_rated: int = 0,
+    level: float = 0.95,
+    n_totals: int = 10,
+    seed: int = 0,
+) -> ScoreEstimate:
+    """Estimate the correlation from posterior draws of every input's label probability.
+
+    Given one draw of the parameters labels are independent, so T1 = sum c and T2 = sum a c are
+    nearly normal with means sum g and sum a g and covariance from v = g (1 - g). The posterior of
+    rho = (T2/N) / sqrt(mu (1 - mu)), mu = T1/N, follows by drawing both.
+
+    Parameters
+    ----------
+    activation : array-like, shape (n_inputs,)
+        Activations of the neuron.
+    g : array-like, shape (n_posterior, n_inputs)
+        P(c_i = 1 | parameters, ratings) for every input, rated or not, a row a posterior draw.
+    n_inputs_rated : int
+        Distinct inputs that were rated, for the record.
+    level : float
+        Nominal coverage of the interval.
+    n_totals : int
+        Draws of (T1, T2) for each row of `g`.
+    seed : int
+        Seed of those draws.
+
+    Returns
+    -------
+    ScoreEstimate
+        Posterior median and equal-tailed interval.
+
+    Raises
+    ------
+    EstimationError
+        When shapes do not match or values are out of range.
+    """
+    check_level(level)
+    scaled = standardized(activation)
+    rows = checked_rows(g, scaled.size, "g")
+    n = scaled.size
+    v = rows * (1 - rows)
+    means = np.stack([rows.sum(axis=1), rows @ scaled], axis=1)
+    var_1, cov, var_2 = v.sum(axis=1), v @ scaled, v @ scaled**2
+    rng = np.random.default_rng(seed)
+    normal = rng.standard_normal((2, rows.shape[0], n_totals))
+    sd_1 = np.sqrt(var_1)
+    slope = np.divide(cov, sd_1, out=np.zeros_like(cov), where=sd_1 > 0)
+    rest = np.sqrt(np.maximum(var_2 - slope**2, 0.0))
+    t1 = means[:, :1] + sd_1[:, None] * normal[0]
+    t2 = means[:, 1:] + slope[:, None] * normal[0] + rest[:, None] * normal[1]
+    scores, clipped = correlation_from_totals(t1 / n, t2 / n, n)
+    lower, median, upper = np.quantile(scores, [(1 - level) / 2, 0.5, (1 + level) / 2])
+    notes = []
+    if clipped > 0.05:
+        notes.append(_clipped_note(clipped))
+    return ScoreEstimate(
+        float(median),
+        float(lower),
+        float(upper),
+        level,
+        float(scores.std()),
+        float(n),
+        n_inputs_rated,
+        "posterior",
+        tuple(notes),
+    )
+
+
+def model_assisted_correlation(
+    activation: ArrayLike,
+    draw: Draw,
+    g: ArrayLike,
+    prediction: ArrayLike,
+    *,
+    level: float = 0.95,
+    n_imputations: int = DEFAULT_IMPUTATIONS,
+    seed: int = 0,
+) -> ScoreEstimate:
+    """Estimate the correlation by the model over all inputs, corrected by the weighted sample.
+
+    The difference estimator: with p the model's prediction before an input's own ratings and c the
+    labels of the sample, mean c is estimated by mean p over all inputs plus the importance-weighted
+    mean of c - p, mean a c likewise; rho = T2 / sqrt(mu (1 - mu)). A wrong model costs variance and
+    leaves no bias; a good one makes residuals, and with them the interval, small. Labels are
+    imputed from `g`, and the sampling variance is that of f_i (c_i - p_i), f the influence of a
+    label on rho.
+
+    Parameters
+    ----------
+    activation : array-like, shape (n_inputs,)
+        Activations of the neuron.
+    draw : Draw
+        The sample, also a pooled one.
+    g : array-like, shape (n_posterior, n_inputs)
+        P(c_i = 1 | parameters, ratings).
+    prediction : array-like, shape (n_posterior, n_inputs)
+        P(c_i = 1 | parameters) before the input's own ratings, rows matching `g`.
+    level : float
+        Nominal coverage of the interval.
+    n_imputations : int
+        Labellings to draw.
+    seed : int
+        Seed of the labellings.
+
+    Returns
+    -------
+    ScoreEstimate
+
+    Raises
+    ------
+    EstimationError
+        When shapes do not match or values are out of range.
+    SamplingError
+        When the design has no weights.
+
+    References
+    ----------
+    Sarndal, Swensson, Wretman, Model Assisted Survey Sampling (1992), ch. 6; Angelopoulos et al.,
+    Prediction-powered inference (2023).
+    """
+    check_level(level)
+    scaled = standardized(activation)
+    n = scaled.size
+    if draw.n_inputs != n:
+        msg = f"activation: {n} inputs, but the draw was made over {draw.n_inputs}"
+        raise EstimationError(msg)
+    rows = checked_rows(g, n, "g")
+    predicted = checked_rows(prediction, n, "prediction")
+    if rows.shape != predicted.shape:
+        msg = f"prediction: shape {predicted.shape} differs from that of g, {rows.shape}"
+        raise EstimationError(msg)
+    weights = draw.weights
+    relative = weights / weights.mean()
+    imputed = impute_labels(rows[:, draw.indices], draw, n_imputations=n_imputations, seed=seed)
+    used = np.arange(imputed.shape[0]) * rows.shape[0] // imputed.shape[0]
+    predicted = predicted[used]
+    residual = imputed - predicted[:, draw.indices]
+    sampled = scaled[draw.indices]
+    mu = predicted.mean(axis=1) + np.mean(relative * residual, axis=1)
+    t2 = predicted @ scaled / n + np.mean(relative * sampled * residual, axis=1)
+    scores, clipped = correlation_from_totals(mu, t2, n)
+    n_effective = effective_draws(weights)
+    n_rated = int(draw.unique_indices.size)
+    notes = weight_warnings(weights)
+    if clipped > 0.05:
+        notes.append(_clipped_note(clipped))
+    if clipped > 0.5:
+        return undefined_score("model_assisted", level, n_effective, n_rated, tuple(notes))
+    safe_mu = np.clip(mu, 0.5 / n, 1 - 0.5 / n)
+    influence = np.stack(
+        [
+            correlation_influence(sampled, float(m), float(t))
+            for m, t in zip(safe_mu, t2, strict=True)
+        ]
+    )
+    contribution = influence * residual
+    contribution -= np.mean(relative * contribution, axis=1, keepdims=True)
+    variances = variance_of_mean(relative * contribution, draw)
+    lower, upper = mixture_interval(
+        scores, variances, level=level, degrees_of_freedom=max(n_effective - 2, 1.0)
+    )
+    return ScoreEstimate(
+        float(scores.mean()),
+        lower,
+        upper,
+        level,
+        float(np.sqrt(variances.mean() + scores.var())),
+        n_effective,
+        n_rated,
+        "model_assisted",
+        tuple(notes),
+    )
+
+
+def correlation_from_totals(mu: FloatArray, t2: FloatArray, n: int) -> tuple[FloatArray, float]:
+    """Compute rho = t2 / sqrt(mu (1 - mu)), with mu kept half an input away from 0 and 1.
+
+    Parameters
+    ----------
+    mu, t2 : ndarray
+        Mean label, and mean of standardised activation times label.
+    n : int
+        Number of inputs.
+
+    Returns
+    -------
+    scores : ndarray
+        In [-1, 1].
+    clipped : float
+        Share of `mu` that had to be moved.
+    """
+    safe = np.clip(mu, 0.5 / n, 1 - 0.5 / n)
+    scores: FloatArray = np.clip(t2 / np.sqrt(safe * (1 - safe)), -1.0, 1.0)
+    return scores, float(np.mean(safe != mu))
+
+
+def checked_rows(values: ArrayLike, n_inputs: int, name: str) -> FloatArray:
+    """Check probabilities of all inputs, a row a posterior draw.
+
+    Parameters
+    ----------
+    values : array-like, shape (n_posterior, n_inputs)
+        Probabilities.
+    n_inputs : int
+        Size N of the probe dataset.
+    name : str
+        What they are called in messages.
+
+    Returns
+    -------
+    ndarray, shape (n_posterior, n_inputs), float64
+
+    Raises
+    ------
+    EstimationError
+        When the shape is another or a value is no probability.
+    """
+    rows = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    if rows.ndim != 2 or rows.shape[0] == 0 or rows.shape[1] != n_inputs:
+        msg = f"{name}: shape {np.shape(values)}, expected (n_posterior, {n_inputs})"
+        raise EstimationError(msg)
+    if not (np.all(rows >= 0) and np.all(rows <= 1)):
+        msg = f"{name}: holds values that are no probabilities (NaN, or outside [0, 1])"
+        raise EstimationError(msg)
+    return rows
+
+
+def _clipped_note(share: float) -> str:
+    return (
+        f"in {share:.0%} of the draws the estimated share of positives left (0, 1): the concept is "
+        "too rare for this sample; rate more inputs"
+    )
