@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -116,7 +117,7 @@ def compare_methods(
 
 def _leaderboard(
     means: FloatArray,
-    methods: Sequence[object],
+    methods: Sequence[Any],
     n_neurons: Sequence[int],
     level: float,
     notes: tuple[str, ...],
@@ -147,11 +148,11 @@ def _leaderboard(
             "probability_best": (best / best.sum(axis=1, keepdims=True)).mean(axis=0),
             "n_neurons": n_neurons,
         },
-        index=pd.Index(methods, name="method"),
+        index=pd.Index(list(methods), name="method"),
     )
     table.insert(3, "rank", table["mean"].rank(ascending=False, method="min").astype("int64"))
     order = table.sort_values("mean", ascending=False, kind="stable").index
-    matrix = pd.DataFrame(beats, index=table.index, columns=pd.Index(methods, name="beaten"))
+    matrix = pd.DataFrame(beats, index=table.index, columns=pd.Index(list(methods), name="beaten"))
     return Leaderboard(table.loc[order], matrix.loc[order, list(order)], level, notes)
 
 
@@ -209,7 +210,8 @@ def _errors(
     sd = clean["sd"].to_numpy(dtype=np.float64)
     spread = sd / np.maximum(1 - np.tanh(z) ** 2, 1e-6)
     errors: FloatArray = np.tanh(z[:, None] + spread[:, None] * normal) - score[:, None]
-    return errors - errors.mean(axis=1, keepdims=True)
+    errors -= errors.mean(axis=1, keepdims=True)
+    return errors
 
 
 def _shrinkage(value: FloatArray, errors: FloatArray) -> float:
