@@ -142,6 +142,9 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
 }
 
+# Only a demo or a load test lets a visitor say "I am a simulated rater"; never a paid study.
+NEURONJURY_ALLOW_SIMULATED_RATERS = False
+
 LOG_LEVEL = os.environ.get("NEURONJURY_LOG_LEVEL", "INFO")
 LOGGING: dict[str, Any] = {
     "version": 1,

@@ -1,5 +1,6 @@
 """A laptop or a lab server behind nobody: embedded database, local hosts only, plain logs."""
 
+import os
 import secrets
 
 from neuronjury.settings.base import *  # noqa: F403
@@ -24,4 +25,6 @@ STORAGES = {
 }
 # Served straight from the packages: no collectstatic step on a laptop.
 WHITENOISE_USE_FINDERS = True
+# The demo sets it for its own process, not for the site that `make serve` opens.
+NEURONJURY_ALLOW_SIMULATED_RATERS = os.environ.get("NEURONJURY_ALLOW_SIMULATED_RATERS") == "1"
 LOGGING["handlers"]["console"]["formatter"] = "plain"

@@ -1,0 +1,134 @@
+"""What the demo leaves behind: leaderboard in the terminal, report, ratings, estimates."""
+
+from pathlib import Path
+
+from django.core.management import call_command
+from rich.table import Table
+
+from annotation.models import EstimateRun, Study
+from annotation.reports import study_report
+
+
+def leaderboard_table(runs: list[EstimateRun]) -> Table:
+    """Return the leaderboard of the first run, with the means of the others beside it.
+
+    Parameters
+    ----------
+    runs : list of EstimateRun
+        Finished; the first is the headline.
+
+    Returns
+    -------
+    rich.table.Table
+    """
+    headline, *others = runs
+    table = Table(
+        title=f"Leaderboard: {headline.get_aggregation_display()}, {headline.n_ratings} ratings",
+        caption="score: Pearson correlation of activations and concept, mean over neurons; "
+        f"{headline.level:.0%} interval",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("rank", justify="right")
+    table.add_column("explanation method")
+    table.add_column("score", justify="right")
+    table.add_column("interval", justify="right")
+    table.add_column("P(best)", justify="right")
+    for run in others:
+        table.add_column(run.get_aggregation_display().split(" (")[0], justify="right")
+    table.add_column("true score", justify="right", style="dim")
+    beside = [dict(run.method_estimates.values_list("method_id", "mean_score")) for run in others]
+    for row in headline.method_estimates.select_related("method"):
+        table.add_row(
+            str(row.rank),
+            row.method.name,
+            f"{row.mean_score:.3f}",
+            f"{row.lower:.3f} to {row.upper:.3f}",
+            f"{row.probability_best:.2f}",
+            *(f"{means[row.method_id]:.3f}" for means in beside),
+            "" if row.reference_mean is None else f"{row.reference_mean:.3f}",
+        )
+    return table
+
+
+def sanity_table(runs: list[EstimateRun]) -> Table:
+    """Return the Missing and Extra Labels checks of the runs.
+
+    Parameters
+    ----------
+    runs : list of EstimateRun
+
+    Returns
+    -------
+    rich.table.Table
+    """
+    table = Table(
+        title="Would the metric have noticed a bad explanation?",
+        caption="share of cases in which half of the labels missing, or twice as many, "
+        "lower the score",
+        title_justify="left",
+        caption_justify="left",
+    )
+    for name in ("labels from", "metric", "test"):
+        table.add_column(name)
+    table.add_column("score fell in", justify="right")
+    table.add_column("verdict")
+    for run in runs:
+        for check in run.sanity_checks:
+            table.add_row(
+                run.get_aggregation_display(),
+                check["metric"],
+                check["test"],
+                f"{check['decrease_accuracy']:.1%}",
+                check["verdict"],
+            )
+    return table
+
+
+def coverage_sentence(run: EstimateRun) -> str:
+    """Say how many intervals of a run hold the true score, and how far the scores are off.
+
+    Parameters
+    ----------
+    run : EstimateRun
+        With reference scores.
+
+    Returns
+    -------
+    str
+    """
+    estimates = [e for e in run.estimates.all() if e.reference_score is not None]
+    held = sum(e.lower <= float(e.reference_score or 0) <= e.upper for e in estimates)
+    off = sum(abs(e.score - float(e.reference_score or 0)) for e in estimates) / len(estimates)
+    return (
+        f"{run.get_aggregation_display()}: {held} of {len(estimates)} {run.level:.0%} intervals "
+        f"hold the true score ({held / len(estimates):.0%}); mean absolute error {off:.3f}"
+    )
+
+
+def write_outputs(study: Study, runs: list[EstimateRun], folder: Path) -> list[Path]:
+    """Write report and exports.
+
+    Parameters
+    ----------
+    study : Study
+    runs : list of EstimateRun
+        Finished; the first is the headline.
+    folder : Path
+        Made if need be; files of an earlier run are replaced.
+
+    Returns
+    -------
+    list of Path
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    report = folder / "report.html"
+    report.write_text(study_report(study=study, runs=runs), encoding="utf-8")
+    ratings = folder / "ratings.csv"
+    call_command("export_ratings", study.slug, output=str(ratings))
+    written = [report, ratings]
+    for form in ("csv", "json"):
+        path = folder / f"estimates.{form}"
+        call_command("export_estimates", study.slug, output=str(path))
+        written.append(path)
+    return written
