@@ -37,6 +37,11 @@ class Assignment(models.Model):
     leased_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     submitted_at = models.DateTimeField(null=True, blank=True)
+    late_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Submitted when the slot had gone to another rater: kept, never counted.",
+    )
 
     class Meta:
         ordering = ["leased_at", "id"]
@@ -64,6 +69,10 @@ class Assignment(models.Model):
                 name="assignment_submitted_when",
                 condition=Q(status=AssignmentStatus.SUBMITTED, submitted_at__isnull=False)
                 | (~Q(status=AssignmentStatus.SUBMITTED) & Q(submitted_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="assignment_late_when_expired",
+                condition=Q(late_at__isnull=True) | Q(status=AssignmentStatus.EXPIRED),
             ),
             models.CheckConstraint(
                 name="assignment_expires_after_lease",

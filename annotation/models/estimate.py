@@ -38,6 +38,9 @@ class EstimateRun(models.Model):
     level = models.FloatField(default=0.95, help_text="Of the intervals.")
     seed = models.PositiveBigIntegerField(default=0)
     status = models.CharField(max_length=10, choices=RunStatus, default=RunStatus.QUEUED)
+    attempt = models.PositiveSmallIntegerField(
+        default=1, help_text="2 when it repeats a run whose worker had stopped."
+    )
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )

@@ -44,6 +44,17 @@ class Item(models.Model):
         default="",
         help_text="The known answer of a gold item; empty for every other item.",
     )
+    n_draws = models.PositiveIntegerField(
+        default=0, help_text="How many draws of all neurons fell on this item; 0 for a gold item."
+    )
+    draw_probability = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="Chance of this input in one draw, over the pooled draws of the concept.",
+    )
+    inclusion_probability = models.FloatField(
+        null=True, blank=True, help_text="Chance that the design makes this item part of the study."
+    )
 
     class Meta:
         ordering = ["task", "position"]
@@ -53,6 +64,19 @@ class Item(models.Model):
             models.CheckConstraint(
                 name="item_gold_value",
                 condition=models.Q(gold_value__in=["", RatingValue.PRESENT, RatingValue.ABSENT]),
+            ),
+            models.CheckConstraint(
+                name="item_drawn_with_probability",
+                condition=models.Q(
+                    n_draws=0, draw_probability__isnull=True, inclusion_probability__isnull=True
+                )
+                | models.Q(
+                    n_draws__gte=1,
+                    draw_probability__gt=0,
+                    draw_probability__lte=1,
+                    inclusion_probability__gt=0,
+                    inclusion_probability__lte=1,
+                ),
             ),
         ]
 

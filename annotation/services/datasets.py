@@ -1,0 +1,226 @@
+"""Registering what a study is about: inputs, activations, concept vectors."""
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from annotation import science
+from annotation.exceptions import InvalidInput
+from annotation.models import (
+    ActivationMatrix,
+    Concept,
+    ConceptColumn,
+    ConceptMatrix,
+    ConceptMatrixRole,
+    Modality,
+    ProbeDataset,
+    ProbeInput,
+)
+
+BATCH = 2000
+
+
+@transaction.atomic
+def probe_dataset_create(
+    *,
+    name: str,
+    root: str,
+    files: Sequence[str],
+    modality: str = Modality.IMAGE,
+    description: str = "",
+) -> ProbeDataset:
+    """Register a probe dataset: input i of every matrix is ``files[i]``.
+
+    Parameters
+    ----------
+    name : str
+        A name that no other dataset has.
+    root : str
+        Folder of the inputs, relative to the data folder.
+    files : sequence of str
+        One file an input, relative to `root`, in the order of the matrices' rows.
+    modality : str
+        One of `Modality`.
+    description : str
+        For researchers.
+
+    Returns
+    -------
+    ProbeDataset
+
+    Raises
+    ------
+    InvalidInput
+        When there are no files, one is missing or lies outside the folder, or the name is taken.
+    """
+    if not files:
+        raise InvalidInput(f"files: the probe dataset {name!r} has none; give one file an input.")
+    if ProbeDataset.objects.filter(name=name).exists():
+        raise InvalidInput(f"name: there is a probe dataset {name!r} already; choose another name.")
+    data_dir = Path(settings.DATA_DIR).resolve()
+    folder = (data_dir / root).resolve()
+    if not folder.is_relative_to(data_dir):
+        raise InvalidInput(f"root: {root!r} leads out of the data folder; copy the inputs into it.")
+    for index, file in enumerate(files):
+        path = (folder / file).resolve()
+        if not path.is_relative_to(folder):
+            raise InvalidInput(
+                f"files: {file!r} (input {index}) leads out of the folder {root!r}; "
+                "give names relative to it."
+            )
+        if not path.is_file():
+            raise InvalidInput(
+                f"files: {file!r} (input {index}) is not in the folder {root!r}; copy it there "
+                "or correct the name."
+            )
+    dataset = ProbeDataset.objects.create(
+        name=name, root=root, n_inputs=len(files), modality=modality, description=description
+    )
+    ProbeInput.objects.bulk_create(
+        (ProbeInput(dataset=dataset, index=index, file=file) for index, file in enumerate(files)),
+        batch_size=BATCH,
+    )
+    return dataset
+
+
+@transaction.atomic
+def activations_register(
+    *,
+    dataset: ProbeDataset,
+    model_name: str,
+    layer: str,
+    activations: Any,
+    pool: str = "none",
+) -> ActivationMatrix:
+    """Check the activations of a layer, write them beside the database and register them.
+
+    Parameters
+    ----------
+    dataset : ProbeDataset
+        What the activations were recorded on.
+    model_name, layer : str
+        Where they were recorded.
+    activations : array-like, shape (n_inputs, n_neurons), or path
+        The activations, or a ``.npy`` file with them; the file is copied.
+    pool : str
+        How a channel became one number: ``"none"``, ``"mean"``, ``"max"``.
+
+    Returns
+    -------
+    ActivationMatrix
+
+    Raises
+    ------
+    ArrayProblem
+        When the file cannot be read, the rows are not the dataset's inputs, or a value is NaN or
+        infinite; the message names the first such neuron and input.
+    InvalidInput
+        When this layer is registered already.
+    """
+    what = f"activations of {model_name} {layer}"
+    if dataset.activation_matrices.filter(model_name=model_name, layer=layer, pool=pool).exists():
+        raise InvalidInput(
+            f"layer: the {what} (pool {pool}) are registered for {dataset.name!r} already; "
+            "use them, or give the model another name."
+        )
+    array = science.activations_checked(activations, n_inputs=dataset.n_inputs, what=what)
+    return ActivationMatrix.objects.create(
+        dataset=dataset,
+        model_name=model_name,
+        layer=layer,
+        pool=pool,
+        **_written("activations", array),
+    )
+
+
+@transaction.atomic
+def concept_matrix_register(
+    *,
+    dataset: ProbeDataset,
+    name: str,
+    role: str,
+    concepts: Sequence[str],
+    values: Any,
+) -> ConceptMatrix:
+    """Check concept vectors, write them beside the database and register them.
+
+    Parameters
+    ----------
+    dataset : ProbeDataset
+        What the concept vectors are over.
+    name : str
+        Where they come from: ``"SigLIP"``, ``"labels"``.
+    role : str
+        One of `ConceptMatrixRole`.
+    concepts : sequence of str
+        The text of every column.
+    values : array-like, shape (n_inputs, n_concepts), or path
+        P(concept | input) in [0, 1], or a ``.npy`` file with it; the file is copied.
+
+    Returns
+    -------
+    ConceptMatrix
+
+    Raises
+    ------
+    ArrayProblem
+        When the file cannot be read, the shape is another, or a value is no probability.
+    InvalidInput
+        When a text is empty or there twice, or the name and role are taken.
+    """
+    texts = [text.strip() for text in concepts]
+    if not all(texts):
+        raise InvalidInput(f"concepts: column {texts.index('')} of {name!r} has no text; name it.")
+    if len(set(texts)) < len(texts):
+        twice = next(text for text in texts if texts.count(text) > 1)
+        raise InvalidInput(f"concepts: {twice!r} is there twice in {name!r}; keep one column.")
+    if role not in ConceptMatrixRole.values:
+        raise InvalidInput(f"role: {role!r} is none of {', '.join(ConceptMatrixRole.values)}.")
+    if dataset.concept_matrices.filter(name=name, role=role).exists():
+        raise InvalidInput(
+            f"name: {dataset.name!r} has a {ConceptMatrixRole(role).label} named {name!r} already; "
+            "choose another name."
+        )
+    array = science.concepts_checked(
+        values, n_inputs=dataset.n_inputs, names=texts, what=f"concepts of {name!r}"
+    )
+    matrix = ConceptMatrix.objects.create(
+        dataset=dataset, name=name, role=role, **_written("concepts", array)
+    )
+    concept_ids = concepts_by_text(texts)
+    ConceptColumn.objects.bulk_create(
+        (
+            ConceptColumn(matrix=matrix, concept=concept_ids[text], column=column)
+            for column, text in enumerate(texts)
+        ),
+        batch_size=BATCH,
+    )
+    return matrix
+
+
+def concepts_by_text(texts: Sequence[str]) -> dict[str, Concept]:
+    """Find or make the concepts of some texts.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Distinct, not empty.
+
+    Returns
+    -------
+    dict
+        From text to concept.
+    """
+    Concept.objects.bulk_create((Concept(text=text) for text in texts), ignore_conflicts=True)
+    return {concept.text: concept for concept in Concept.objects.filter(text__in=texts)}
+
+
+def _written(folder: str, array: Any) -> dict[str, Any]:
+    """Write an array under a name of its own; the fields of `ArrayFile` that describe it."""
+    relative = f"arrays/{folder}/{uuid.uuid4()}.npy"
+    record = science.array_save(Path(settings.DATA_DIR) / relative, array)
+    return {"path": relative, **record}

@@ -1,0 +1,221 @@
+"""Estimate runs: asked for, made in the background, kept with everything they rest on."""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from annotation.exceptions import AnnotationError, InvalidInput
+from annotation.models import Aggregation, EstimateRun, RunStatus, Study
+from annotation.services.audit import study_event_record
+from annotation.services.scoring import ScoredStudy, study_score, study_scores_write
+from annotation.tasks import estimate_run_task
+
+logger = logging.getLogger(__name__)
+
+#: A run that takes longer is taken for dead: its worker was killed.
+RUN_LIMIT = timedelta(minutes=30)
+#: A run that waits longer is given to the workers again: the one that had it was killed.
+QUEUE_LIMIT = timedelta(minutes=5)
+MAX_ATTEMPTS = 2
+
+
+def estimate_request(
+    *,
+    study: Study,
+    aggregation: str,
+    actor: AbstractBaseUser | None = None,
+    enqueue: bool = True,
+) -> EstimateRun:
+    """Ask for an estimate from the ratings that stand when a worker gets to it.
+
+    Parameters
+    ----------
+    study : Study
+        Any study that was launched.
+    aggregation : str
+        One of `Aggregation`.
+    actor : User, optional
+        Who asks; None for the software itself.
+    enqueue : bool
+        Give it to the background worker; False when the caller makes it itself.
+
+    Returns
+    -------
+    EstimateRun
+        Queued: a new one, or the one that waits already, for it will see the same ratings.
+
+    Raises
+    ------
+    InvalidInput
+        When the aggregation is unknown or the study is a draft.
+    """
+    if aggregation not in Aggregation.values:
+        raise InvalidInput(
+            f"aggregation: {aggregation!r} is none of {', '.join(Aggregation.values)}."
+        )
+    if study.launched_at is None:
+        raise InvalidInput(
+            f"study: {study.title!r} was never launched, so it has no ratings; launch it first."
+        )
+    now = timezone.now()
+    runs_reap(study=study, now=now)
+    with transaction.atomic():
+        run, created = _waiting_or_new(study, aggregation, actor)
+        if created and actor is not None:
+            study_event_record(
+                study=study, action="estimate requested", actor=actor, aggregation=aggregation
+            )
+    if enqueue and created:
+        _enqueue(run)
+    elif enqueue and run.queued_at < now - QUEUE_LIMIT:
+        # its task may be lost with its worker; a task that comes twice does no harm
+        EstimateRun.objects.filter(pk=run.pk).update(queued_at=now)
+        _enqueue(run)
+    return run
+
+
+def live_estimate_request(*, study: Study, aggregation: str) -> None:
+    """Ask for the estimate that raters' submits keep fresh; at most one waits at a time.
+
+    Parameters
+    ----------
+    study : Study
+        The study that has new ratings.
+    aggregation : str
+        A quick one.
+    """
+    estimate_request(study=study, aggregation=aggregation)
+
+
+def estimate_run(*, run: EstimateRun) -> EstimateRun:
+    """Make an estimate run: aggregate the ratings, score the explanations, keep the results.
+
+    Parameters
+    ----------
+    run : EstimateRun
+        Queued; a run that another worker has taken is left to it.
+
+    Returns
+    -------
+    EstimateRun
+        Finished; or failed, with `error` saying why. The ratings are never touched.
+
+    Raises
+    ------
+    Exception
+        Any error that is a fault of the software, after the run was marked as failed.
+    """
+    started = timezone.now()
+    claimed = EstimateRun.objects.filter(pk=run.pk, status=RunStatus.QUEUED).update(
+        status=RunStatus.RUNNING, started_at=started
+    )
+    run.refresh_from_db()
+    if not claimed:
+        return run
+    try:
+        _finish(run, study_score(run))
+    except AnnotationError as error:
+        _fail(run, str(error))
+    except Exception as error:
+        _fail(run, f"A fault of the software ({type(error).__name__}): {error}")
+        raise
+    run.refresh_from_db()
+    return run
+
+
+def runs_reap(*, study: Study, now: datetime | None = None) -> int:
+    """Mark runs whose worker was killed as failed, and ask for each once more.
+
+    Parameters
+    ----------
+    study : Study
+        Whose runs.
+    now : datetime, optional
+        The time to compare with; the present by default.
+
+    Returns
+    -------
+    int
+        How many were marked.
+    """
+    moment = now or timezone.now()
+    dead = EstimateRun.objects.filter(
+        study=study, status=RunStatus.RUNNING, started_at__lt=moment - RUN_LIMIT
+    )
+    n_reaped = 0
+    for run in dead:
+        minutes = int(RUN_LIMIT.total_seconds() // 60)
+        if not _fail(run, f"The worker stopped: the run was not done after {minutes} minutes."):
+            continue
+        n_reaped += 1
+        if run.attempt >= MAX_ATTEMPTS:
+            continue
+        with transaction.atomic():
+            again, created = _waiting_or_new(
+                study, run.aggregation, None, attempt=run.attempt + 1, seed=run.seed
+            )
+        if created:
+            _enqueue(again)
+    return n_reaped
+
+
+def _waiting_or_new(
+    study: Study, aggregation: str, actor: AbstractBaseUser | None, **fields: Any
+) -> tuple[EstimateRun, bool]:
+    """Return the run that waits, or make one; the unique constraint decides between two makers."""
+    waiting = EstimateRun.objects.filter(
+        study=study, aggregation=aggregation, status=RunStatus.QUEUED
+    )
+    for _ in range(3):
+        run = waiting.first()
+        if run is not None:
+            return run, False
+        try:
+            with transaction.atomic():
+                return (
+                    EstimateRun.objects.create(
+                        study=study,
+                        aggregation=aggregation,
+                        requested_by_id=None if actor is None else actor.pk,
+                        **{"seed": study.seed, **fields},
+                    ),
+                    True,
+                )
+        except IntegrityError:
+            # somebody else made it, and a worker may have taken it since: look again
+            continue
+    return waiting.get(), False
+
+
+def _enqueue(run: EstimateRun) -> None:
+    transaction.on_commit(lambda: estimate_run_task.enqueue(run.pk))
+
+
+def _finish(run: EstimateRun, scored: ScoredStudy) -> None:
+    with transaction.atomic():
+        # a run that was taken for dead meanwhile stays failed; its successor writes the results
+        finished = EstimateRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(
+            status=RunStatus.FINISHED,
+            finished_at=timezone.now(),
+            estimator=scored.estimator,
+            n_ratings=scored.n_ratings,
+            diagnostics=scored.diagnostics,
+            sanity_checks=scored.sanity_checks,
+        )
+        if finished:
+            study_scores_write(run, scored)
+        else:
+            logger.warning("estimate run %s came too late; its results are dropped", run.public_id)
+
+
+def _fail(run: EstimateRun, message: str) -> bool:
+    logger.warning("estimate run %s failed: %s", run.public_id, message)
+    return bool(
+        EstimateRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(
+            status=RunStatus.FAILED, finished_at=timezone.now(), error=message
+        )
+    )

@@ -1,0 +1,25 @@
+"""Row locks: PostgreSQL locks the row, SQLite's immediate transactions are alone anyway."""
+
+from typing import Any, TypeVar
+
+from django.db.models import Model, QuerySet
+
+Row = TypeVar("Row", bound=Model)
+
+
+def lock(rows: "QuerySet[Row]", **conditions: Any) -> Row:
+    """Get one row and lock it (not the rows joined to it) until the transaction ends.
+
+    Parameters
+    ----------
+    rows : QuerySet
+        Where to look; joined relations are fetched, not locked.
+    **conditions
+        What picks the row.
+
+    Returns
+    -------
+    Model
+        The row as it stands after every transaction that held it before.
+    """
+    return rows.select_for_update(of=("self",)).get(**conditions)

@@ -1,0 +1,227 @@
+"""A rater's way through a study: arrival, consent, instructions, completion code."""
+
+import secrets
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from annotation.exceptions import ConsentMissing, InvalidInput, NothingSubmitted, StudyNotOpen
+from annotation.models import (
+    Assignment,
+    AssignmentStatus,
+    Channel,
+    Participation,
+    Rater,
+    Study,
+    StudyStatus,
+)
+from annotation.services.locks import lock
+
+#: No 0/O, 1/I/L: a rater may copy the code by hand.
+CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
+CODE_LENGTH = 10
+
+
+def external_id_hash(*, channel: str, external_id: str) -> str:
+    """Hash a panel's id of a rater with a key that only this server has.
+
+    Parameters
+    ----------
+    channel : str
+        One of `Channel`; the same id on two channels is two raters.
+    external_id : str
+        The panel's id.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits (HMAC-SHA256 under ``SECRET_KEY``).
+    """
+    return salted_hmac(f"annotation.rater.{channel}", external_id, algorithm="sha256").hexdigest()
+
+
+@transaction.atomic
+def rater_arrive(*, study: Study, channel: str, external_id: str) -> Participation:
+    """Find or make the participation of a rater in a study.
+
+    Parameters
+    ----------
+    study : Study
+        The study; a rater who takes part already may come back whatever its status.
+    channel : str
+        One of `Channel`.
+    external_id : str
+        The channel's id of the rater. Only its keyed hash is stored.
+
+    Returns
+    -------
+    Participation
+        The same one for the same id, however often the rater arrives.
+
+    Raises
+    ------
+    InvalidInput
+        When the channel is unknown or the id is empty.
+    StudyNotOpen
+        When the study is not open and this rater does not take part yet.
+    """
+    if channel not in Channel.values:
+        raise InvalidInput(f"channel: {channel!r} is none of {', '.join(Channel.values)}.")
+    if not external_id.strip():
+        raise InvalidInput("external_id: it is empty; a rater needs an id of its channel.")
+    rater, _ = Rater.objects.get_or_create(
+        channel=channel,
+        external_id_hash=external_id_hash(channel=channel, external_id=external_id.strip()),
+    )
+    existing = Participation.objects.filter(study=study, rater=rater).first()
+    if existing is not None:
+        return existing
+    if study.status != StudyStatus.OPEN:
+        raise StudyNotOpen(
+            f"The study {study.title!r} is {study.get_status_display()}; it takes no new raters."
+        )
+    participation, _ = Participation.objects.get_or_create(study=study, rater=rater)
+    return participation
+
+
+@transaction.atomic
+def consent_give(*, participation: Participation) -> Participation:
+    """Record that the rater consents to the study's present consent text.
+
+    Parameters
+    ----------
+    participation : Participation
+        The rater in the study. Consenting twice keeps the first time, unless the text changed.
+
+    Returns
+    -------
+    Participation
+    """
+    row = lock(Participation.objects.select_related("study"), pk=participation.pk)
+    version = row.study.consent_version
+    if row.consented_at is None or row.consent_version != version:
+        row.consented_at = timezone.now()
+        row.consent_version = version
+    row.declined_at = None
+    row.save(update_fields=["consented_at", "consent_version", "declined_at"])
+    return _refreshed(participation, row)
+
+
+@transaction.atomic
+def consent_decline(*, participation: Participation) -> Participation:
+    """Record that the rater does not consent (any more), and free the task that they hold.
+
+    Parameters
+    ----------
+    participation : Participation
+        The rater in the study. When they consented before, the record of that stays, because
+        answers were given under it.
+
+    Returns
+    -------
+    Participation
+    """
+    row = lock(Participation.objects.select_related("study"), pk=participation.pk)
+    if row.declined_at is None:
+        row.declined_at = timezone.now()
+        row.save(update_fields=["declined_at"])
+    Assignment.objects.filter(participation=row, status=AssignmentStatus.LEASED).update(
+        status=AssignmentStatus.RETURNED
+    )
+    return _refreshed(participation, row)
+
+
+@transaction.atomic
+def instructions_confirm(*, participation: Participation) -> Participation:
+    """Record that the rater has read the instructions.
+
+    Parameters
+    ----------
+    participation : Participation
+        The rater in the study.
+
+    Returns
+    -------
+    Participation
+
+    Raises
+    ------
+    ConsentMissing
+        When the rater has not consented.
+    """
+    row = lock(Participation.objects.select_related("study"), pk=participation.pk)
+    consent_require(row)
+    if row.instructions_read_at is None:
+        row.instructions_read_at = timezone.now()
+        row.save(update_fields=["instructions_read_at"])
+    return _refreshed(participation, row)
+
+
+@transaction.atomic
+def participation_complete(*, participation: Participation) -> Participation:
+    """Give the rater the completion code.
+
+    Parameters
+    ----------
+    participation : Participation
+        The rater in the study.
+
+    Returns
+    -------
+    Participation
+        With `completion_code`: made once, the same ever after.
+
+    Raises
+    ------
+    NothingSubmitted
+        When the rater has submitted no task. A task that was submitted late counts here: the
+        rater did the work, even though another rater's answers are the ones that count.
+    """
+    row = lock(Participation.objects.select_related("study"), pk=participation.pk)
+    if row.completed_at is None:
+        done = Assignment.objects.filter(participation=row)
+        if not (
+            done.filter(status=AssignmentStatus.SUBMITTED) | done.filter(late_at__isnull=False)
+        ).exists():
+            raise NothingSubmitted(
+                "There is no completion code yet: submit at least one task of "
+                f"{row.study.title!r} first."
+            )
+        row.completed_at = timezone.now()
+        row.completion_code = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
+        row.save(update_fields=["completed_at", "completion_code"])
+    return _refreshed(participation, row)
+
+
+def consent_require(participation: Participation) -> None:
+    """Refuse a rater who has not consented.
+
+    Parameters
+    ----------
+    participation : Participation
+        The rater in the study.
+
+    Raises
+    ------
+    ConsentMissing
+        When consent was never given, or taken back.
+    """
+    if participation.consented_at is None or participation.declined_at is not None:
+        raise ConsentMissing(
+            "You have not agreed to take part; read the consent text and agree to it first."
+        )
+
+
+def _refreshed(given: Participation, row: Participation) -> Participation:
+    """Bring the caller's object up to date, so that it may go on using either."""
+    for field in (
+        "consented_at",
+        "consent_version",
+        "declined_at",
+        "instructions_read_at",
+        "completed_at",
+        "completion_code",
+    ):
+        setattr(given, field, getattr(row, field))
+    return row

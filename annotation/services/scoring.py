@@ -1,0 +1,324 @@
+"""One estimate run: ratings out of the database, through the science, scores back into it."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from annotation import science
+from annotation.models import (
+    AssignmentStatus,
+    ConceptMatrix,
+    ConceptMatrixRole,
+    Estimate,
+    EstimateRun,
+    Explanation,
+    MethodEstimate,
+    PairSample,
+    Rating,
+    RatingValue,
+    Study,
+)
+from annotation.services.datasets import concept_matrix_register
+from annotation.services.sampling import columns_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from estimation.sampling import Draw
+
+ESTIMATOR = "importance_weighted"
+VOTES = {RatingValue.PRESENT: 1.0, RatingValue.ABSENT: 0.0, RatingValue.CANNOT_TELL: None}
+
+
+@dataclass(frozen=True)
+class ScoredStudy:
+    """Everything that a run found, not yet in the database."""
+
+    n_ratings: int
+    estimator: str = ESTIMATOR
+    scores: dict[int, tuple[science.ExplanationScore, float | None]] = field(default_factory=dict)
+    methods: list[science.MethodScore] = field(default_factory=list)
+    reference_means: dict[int, float] = field(default_factory=dict)
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+    sanity_checks: list[dict[str, Any]] = field(default_factory=list)
+    aggregated: science.Aggregated | None = None
+
+
+class _Arrays:
+    """Columns of a study's files, each file opened once."""
+
+    def __init__(self, study: Study) -> None:
+        self._matrices: dict[int, NDArray[np.floating[Any]]] = {}
+        self._prior = science.array_load(study.concept_prior)
+        self._prior_columns = columns_of(study.concept_prior)
+        self._reference = None if study.reference is None else science.array_load(study.reference)
+        self._reference_columns = {} if study.reference is None else columns_of(study.reference)
+
+    def activation(self, sample: PairSample | Explanation) -> "NDArray[np.floating[Any]]":
+        matrix = sample.neuron.activations
+        if matrix.pk not in self._matrices:
+            self._matrices[matrix.pk] = science.array_load(matrix)
+        return self._matrices[matrix.pk][:, sample.neuron.unit]
+
+    def prior(self, concept: int) -> "NDArray[np.floating[Any]]":
+        return self._prior[:, self._prior_columns[concept]]
+
+    def reference(self, concepts: Iterable[int]) -> "list[NDArray[np.floating[Any]]] | None":
+        """Reference labels of all the concepts, or None where one of them has none."""
+        columns = [self._reference_columns.get(concept) for concept in concepts]
+        if self._reference is None or None in columns:
+            return None
+        return [self._reference[:, column] for column in columns]
+
+
+def study_score(run: EstimateRun) -> ScoredStudy:
+    """Aggregate the ratings that count and score every explanation that has some.
+
+    Parameters
+    ----------
+    run : EstimateRun
+        Which study, which aggregation, seed and level.
+
+    Returns
+    -------
+    ScoredStudy
+        An explanation without a vote on one of its concepts has no score: it waits for ratings.
+
+    Raises
+    ------
+    ArrayProblem
+        When a file cannot be read or is not the one that was registered.
+    EstimateFailed
+        When the science refuses what is stored.
+    """
+    study = Study.objects.select_related("concept_prior", "reference").get(pk=run.study_id)
+    explanations = list(
+        study.explanations.select_related("neuron__activations", "method").prefetch_related(
+            "terms__concept"
+        )
+    )
+    ratings = counted_ratings(study)
+    if not any(row.value is not None for row in ratings):
+        return ScoredStudy(
+            n_ratings=len(ratings), diagnostics={"n_waiting": len(explanations), "undefined": []}
+        )
+    arrays = _Arrays(study)
+    concepts = {row.concept for row in ratings}
+    aggregated = science.aggregate(
+        run.aggregation,
+        ratings,
+        {concept: arrays.prior(concept) for concept in concepts},
+        seed=run.seed,
+    )
+    rated = _rated_draws(study, arrays, aggregated)
+    scores: dict[int, tuple[science.ExplanationScore, float | None]] = {}
+    undefined: list[dict[str, Any]] = []
+    n_waiting = 0
+    for explanation in explanations:
+        terms = list(explanation.terms.all())
+        own = [term.concept_id for term in terms]
+        if not all(concept in rated for concept in own):
+            n_waiting += 1
+            continue
+        weights = [term.weight for term in terms]
+        activation = arrays.activation(explanation)
+        score = science.explanation_score(
+            activation,
+            weights,
+            [rated[concept] for concept in own],
+            [aggregated.labels[concept] for concept in own],
+            level=run.level,
+            seed=run.seed,
+            what=f"{explanation.method} on neuron {explanation.neuron}",
+        )
+        if score.score is None or score.standard_error is None:
+            undefined.append({"explanation": explanation.pk, "reasons": score.warnings})
+            continue
+        known = arrays.reference(own)
+        reference = None if known is None else science.reference_score(activation, weights, known)
+        scores[explanation.pk] = (score, reference)
+    methods, notes = science.methods_compare(
+        _comparison_rows(explanations, scores), level=run.level, seed=run.seed
+    )
+    return ScoredStudy(
+        n_ratings=len(ratings),
+        scores=scores,
+        methods=methods,
+        reference_means=_reference_means(explanations, scores),
+        diagnostics={
+            "n_waiting": n_waiting,
+            "undefined": undefined,
+            "leaderboard_warnings": notes,
+            **aggregated.diagnostics,
+        },
+        sanity_checks=[],
+        aggregated=aggregated,
+    )
+
+
+def study_scores_write(run: EstimateRun, scored: ScoredStudy) -> None:
+    """Write what a run found into the database, inside the caller's transaction.
+
+    Parameters
+    ----------
+    run : EstimateRun
+        The run.
+    scored : ScoredStudy
+        From `study_score`.
+    """
+    Estimate.objects.bulk_create(
+        Estimate(
+            run=run,
+            explanation_id=explanation,
+            score=score.score,
+            # quantiles of a skewed mixture may miss its mean by a hair
+            lower=min(score.lower, score.score),
+            upper=max(score.upper, score.score),
+            standard_error=score.standard_error,
+            n_effective=score.n_effective,
+            n_inputs_rated=score.n_inputs_rated,
+            reference_score=reference,
+            warnings=score.warnings,
+        )
+        for explanation, (score, reference) in scored.scores.items()
+        if score.score is not None
+    )
+    MethodEstimate.objects.bulk_create(
+        MethodEstimate(
+            run=run,
+            method_id=row.method,
+            n_neurons=row.n_neurons,
+            mean_score=row.mean_score,
+            lower=min(row.lower, row.mean_score),
+            upper=max(row.upper, row.mean_score),
+            rank=row.rank,
+            rank_lower=row.rank_lower,
+            rank_upper=row.rank_upper,
+            probability_best=row.probability_best,
+            reference_mean=scored.reference_means.get(row.method),
+        )
+        for row in scored.methods
+    )
+    if scored.aggregated is not None and scored.aggregated.posterior:
+        _posterior_write(run, scored.aggregated)
+
+
+def counted_ratings(study: Study) -> list[science.RatingRow]:
+    """Read the ratings that count: those of submitted assignments.
+
+    Parameters
+    ----------
+    study : Study
+        Any.
+
+    Returns
+    -------
+    list of RatingRow
+        In the order of saving.
+    """
+    rows = (
+        Rating.objects.filter(item__study=study, assignment__status=AssignmentStatus.SUBMITTED)
+        .order_by("pk")
+        .values_list("item__concept_id", "item__probe_input__index", "rater_id", "value")
+    )
+    return [
+        science.RatingRow(concept, index, rater, VOTES[RatingValue(value)])
+        for concept, index, rater, value in rows
+    ]
+
+
+def _rated_draws(
+    study: Study, arrays: _Arrays, aggregated: science.Aggregated
+) -> "dict[int, Draw]":
+    """Draw every pair again from its seed, pool per concept, and keep what has a vote."""
+    draws: dict[int, list[Draw]] = defaultdict(list)
+    samples = study.pair_samples.filter(concept__in=aggregated.voted).select_related(
+        "neuron__activations", "concept"
+    )
+    n_draws = study.inputs_per_pair
+    for sample in samples:
+        draws[sample.concept_id].append(
+            science.draw_pair(
+                design=sample.sampling_design,
+                parameters=sample.parameters,
+                activation=arrays.activation(sample),
+                prior=arrays.prior(sample.concept_id),
+                n_draws=n_draws,
+                seed=sample.seed,
+                what=f"neuron {sample.neuron}, concept {sample.concept.text!r}",
+            )
+        )
+    rated = {
+        concept: science.pooled_rated(own, aggregated.voted[concept])
+        for concept, own in draws.items()
+    }
+    return {concept: draw for concept, draw in rated.items() if draw is not None}
+
+
+def _comparison_rows(
+    explanations: Iterable[Explanation],
+    scores: dict[int, tuple[science.ExplanationScore, float | None]],
+) -> list[tuple[int, int, str, float, float]]:
+    rows = []
+    for explanation in explanations:
+        score = scores[explanation.pk][0] if explanation.pk in scores else None
+        if score is None or score.score is None or score.standard_error is None:
+            continue
+        text = " + ".join(
+            sorted(f"{term.weight!r} {term.concept_id}" for term in explanation.terms.all())
+        )
+        rows.append(
+            (
+                explanation.neuron_id,
+                explanation.method_id,
+                text,
+                score.score,
+                score.standard_error,
+            )
+        )
+    return rows
+
+
+def _reference_means(
+    explanations: Iterable[Explanation],
+    scores: dict[int, tuple[science.ExplanationScore, float | None]],
+) -> dict[int, float]:
+    """Mean reference score of each method whose every scored explanation has one."""
+    known: dict[int, list[float | None]] = defaultdict(list)
+    for explanation in explanations:
+        if explanation.pk in scores:
+            known[explanation.method_id].append(scores[explanation.pk][1])
+    means = {}
+    for method, values in known.items():
+        numbers = [value for value in values if value is not None]
+        if len(numbers) == len(values):
+            means[method] = sum(numbers) / len(numbers)
+    return means
+
+
+def _posterior_write(run: EstimateRun, aggregated: science.Aggregated) -> None:
+    study = run.study
+    texts = dict(
+        study.pair_samples.filter(concept__in=aggregated.labels).values_list(
+            "concept_id", "concept__text"
+        )
+    )
+    means, deviations = science.posterior_summary(list(aggregated.labels.values()))
+    matrices: list[ConceptMatrix] = [
+        concept_matrix_register(
+            dataset=study.dataset,
+            name=f"{study.slug}, run {run.public_id}",
+            role=role,
+            concepts=[texts[concept] for concept in aggregated.labels],
+            values=values,
+        )
+        for role, values in (
+            (ConceptMatrixRole.POSTERIOR_MEAN, means),
+            (ConceptMatrixRole.POSTERIOR_SD, deviations),
+        )
+    ]
+    EstimateRun.objects.filter(pk=run.pk).update(
+        posterior_mean=matrices[0], posterior_sd=matrices[1]
+    )
