@@ -1,4 +1,4 @@
-"""Missing and Extra Labels on estimated labels: would the study notice a bad explanation?
+"""Missing and Extra Labels on estimated labels: whether a study would notice a bad explanation.
 
 The tests of ``neuron_eval.sanity`` need true labels of all inputs. A study has label probabilities
 of a weighted sample; here labels are drawn from those, spoiled, and scored with the sample's

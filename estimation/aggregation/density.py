@@ -13,9 +13,9 @@ delta the log likelihood ratio of each such answer and z = b_t . x, the log like
 
     sum of log P(answers | c = 0)  +  sum_i softplus(z_i + (S delta)_i) - softplus(z_i),
 
-so a gradient costs two sparse products and four passes over the items. It is written out here in
-numpy because compiling the same model takes longer than sampling it; ``hierarchical_pymc`` holds
-the same model in PyMC, and a test holds the two together.
+which ``kernel`` computes with its gradient in one pass over the items. It is written out because
+compiling the same model by PyTensor takes longer (half a minute) than sampling it;
+``hierarchical_pymc`` holds the same model in PyMC, and a test holds the two together.
 """
 
 from dataclasses import dataclass
@@ -127,16 +127,6 @@ def answer_matrix(
     return sparse.csr_matrix((weight, (item, column)), shape=(n_items, 2 * n_raters))
 
 
-def softplus_and_sigmoid(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Compute log(1 + e^x) and 1/(1 + e^-x) from one exponential, without overflow."""
-    small = np.exp(-np.abs(values))
-    sigmoid = np.where(values >= 0, 1.0, small)
-    sigmoid /= 1.0 + small
-    np.log1p(small, out=small)
-    small += np.maximum(values, 0.0)
-    return small, sigmoid
-
-
 class LogDensity:
     """Log posterior density and gradient over one flat vector of unconstrained parameters.
 
@@ -168,20 +158,20 @@ class LogDensity:
         self.size = int(np.sum(sizes))
         #: where chains start: full trust in the concept prior, average raters
         self.start = np.zeros(self.size)
-        self.start[: 2 * n_population] = np.concatenate(
-            [self.population_mean, self.log_spread_mean]
+        self.start[: 2 * n_population] = np.r_[self.population_mean, self.log_spread_mean]
+        from estimation.aggregation.kernel import log_density
+
+        self._kernel = log_density
+        answers = data.answers
+        self._centre = np.concatenate([self.population_mean, self.log_spread_mean])
+        self._scale = np.concatenate([self.population_sd, self.log_spread_sd])
+        self._arrays = (
+            np.ascontiguousarray(data.features),
+            np.ascontiguousarray(data.concept, dtype=np.int64),
+            answers.indptr.astype(np.int64),
+            answers.indices.astype(np.int64),
+            answers.data,
         )
-        # features spread out so that one sparse product gives every item its prior logit
-        n_items = data.concept.size
-        columns = data.concept[:, None] + np.arange(self.n_features) * data.n_concepts
-        rows = np.repeat(np.arange(n_items), self.n_features)
-        self._features = sparse.csr_matrix(
-            (data.features.ravel(), (rows, columns.ravel())),
-            shape=(n_items, self.n_features * data.n_concepts),
-        )
-        self._features_t = self._features.T.tocsr()
-        self._answers_t = data.answers.T.tocsr()
-        self._totals = np.asarray(data.answers.sum(axis=0)).ravel()
 
     def split(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Split a parameter vector into means, log spreads, concept and rater deviations."""
@@ -223,54 +213,12 @@ class LogDensity:
         log_density : float
         gradient : ndarray, shape (size,)
         """
-        means, log_spreads, concepts, raters = self.split(theta)
-        p = self.n_features
-        spreads = np.exp(log_spreads)
-        coefficients = means[:p, None] + spreads[:p, None] * concepts
-        rates = means[p:, None] + spreads[p:, None] * raters
-
-        value, g_coefficients, g_rates = self._likelihood(coefficients, rates)
-
-        gradient = np.empty(self.size)
-        g_means, g_log, g_concepts, g_raters = self.split(gradient)
-        off = (means - self.population_mean) / self.population_sd
-        log_off = (log_spreads - self.log_spread_mean) / self.log_spread_sd
-        tail = 1.0 + concepts**2 / CONCEPT_DF
-        value -= 0.5 * float(off @ off) + 0.5 * float(log_off @ log_off)
-        value -= 0.5 * (CONCEPT_DF + 1) * float(np.log(tail).sum())
-        value -= 0.5 * float(np.sum(raters**2))
-
-        g_means[:p] = g_coefficients.sum(axis=1)
-        g_means[p:] = g_rates.sum(axis=1)
-        g_means -= off / self.population_sd
-        g_log[:p] = spreads[:p] * np.sum(g_coefficients * concepts, axis=1)
-        g_log[p:] = spreads[p:] * np.sum(g_rates * raters, axis=1)
-        g_log -= log_off / self.log_spread_sd
-        g_concepts[:] = spreads[:p, None] * g_coefficients
-        g_concepts -= (CONCEPT_DF + 1) / CONCEPT_DF * concepts / tail
-        g_raters[:] = spreads[p:, None] * g_rates - raters
+        value, gradient = self._kernel(
+            np.ascontiguousarray(theta),
+            self._centre,
+            self._scale,
+            CONCEPT_DF,
+            self.data.n_concepts,
+            self._arrays,
+        )
         return value, gradient
-
-    def _likelihood(
-        self, coefficients: FloatArray, rates: FloatArray
-    ) -> tuple[float, FloatArray, FloatArray]:
-        """Compute the log likelihood and its gradient by coefficients and raters' logits."""
-        data = self.data
-        # log(1 - rate) = -plus, log(rate) = rates - plus
-        plus, rate = softplus_and_sigmoid(rates)
-        log_right, log_wrong = -plus, rates - plus
-        delta = np.concatenate([log_right[0] - log_wrong[1], log_wrong[0] - log_right[1]])
-        under_absent = np.concatenate([log_wrong[1], log_right[1]])
-        prior_logit = self._features @ coefficients.ravel()
-        plus_prior, prior = softplus_and_sigmoid(prior_logit)
-        plus_post, posterior = softplus_and_sigmoid(prior_logit + data.answers @ delta)
-        value = float(self._totals @ under_absent) + float(plus_post.sum() - plus_prior.sum())
-
-        g_coefficients = (self._features_t @ (posterior - prior)).reshape(coefficients.shape)
-        if_present = self._answers_t @ posterior
-        present_1, absent_1 = np.split(if_present, 2)  # answers given to what is there
-        present_0, absent_0 = np.split(self._totals - if_present, 2)  # and to what is not
-        g_rates = np.empty_like(rates)
-        g_rates[0] = absent_1 - (absent_1 + present_1) * rate[0]
-        g_rates[1] = present_0 - (present_0 + absent_0) * rate[1]
-        return value, g_coefficients, g_rates
