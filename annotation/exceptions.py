@@ -4,6 +4,8 @@ Views and the API show ``str(error)`` to a person, so no message holds a path ou
 folder, a neuron, or anything else that a rater must not learn while rating.
 """
 
+# ruff: noqa: N818 - named for what happened, as a person would say it
+
 from collections.abc import Sequence
 from uuid import UUID
 

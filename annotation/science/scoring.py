@@ -357,7 +357,7 @@ def methods_compare(
         board = compare_methods(frame, level=level, seed=seed)
     rows = [
         MethodScore(
-            method=int(str(method)),
+            method=int(method),
             n_neurons=int(row["n_neurons"]),
             mean_score=float(row["mean"]),
             lower=float(row["lower"]),
@@ -367,7 +367,9 @@ def methods_compare(
             rank_upper=math.ceil(row["rank_upper"]),
             probability_best=float(row["probability_best"]),
         )
-        for method, row in board.table.iterrows()
+        for method, row in zip(
+            board.table.index.tolist(), board.table.to_dict("records"), strict=True
+        )
     ]
     return rows, list(board.warnings)
 

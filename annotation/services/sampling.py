@@ -1,4 +1,4 @@
-"""What is rated: samples for every (neuron, concept) pair, pooled into items, bundled into tasks."""
+"""What is rated: samples of every (neuron, concept) pair, pooled into items, put into tasks."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

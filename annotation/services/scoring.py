@@ -183,7 +183,7 @@ def study_scores_write(run: EstimateRun, scored: ScoredStudy) -> None:
             warnings=score.warnings,
         )
         for explanation, (score, reference) in scored.scores.items()
-        if score.score is not None
+        if score.score is not None and score.standard_error is not None
     )
     MethodEstimate.objects.bulk_create(
         MethodEstimate(

@@ -109,8 +109,8 @@ def study_create(
     """
     if rating_budget < 1:
         raise BudgetTooSmall(
-            f"rating_budget: the study {title!r} has no budget ({rating_budget} ratings), so nobody "
-            "could be asked anything; give the number of ratings that you can pay for."
+            f"rating_budget: the study {title!r} has no budget ({rating_budget} ratings), so "
+            "nobody could be asked anything; give the number of ratings that you can pay for."
         )
     for name, matrix in (("concept_prior", concept_prior), ("reference", reference)):
         if matrix is not None and matrix.dataset_id != dataset.pk:
@@ -410,8 +410,8 @@ def _explanation_require(
             )
         if weight == 0 or not math.isfinite(weight):
             raise InvalidInput(
-                f"neuron {matrix.layer}:{new.unit}: the weight of {text!r} is {weight}; give a finite "
-                "number other than 0, or leave the concept out."
+                f"neuron {matrix.layer}:{new.unit}: the weight of {text!r} is {weight}; give a "
+                "finite number other than 0, or leave the concept out."
             )
 
 
