@@ -1,0 +1,191 @@
+"""Experimental sanity checks give the verdicts that are known, and say what they skipped."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from neuron_eval.binarize import AlreadyBinary
+from neuron_eval.sanity.experimental import run_sanity_checks
+from neuron_eval.sanity.intervals import clopper_pearson, clustered_share
+from neuron_eval.sanity.perturb import PerturbationError, extra_labels, missing_labels
+from neuron_eval.validation import InputError
+
+
+@pytest.fixture(scope="module")
+def neurons():
+    """Forty binary neurons that equal their concepts, which hold for 4% of 3,000 inputs."""
+    concepts = (np.random.default_rng(0).random((3000, 40)) < 0.04).astype(float)
+    return concepts.copy(), concepts
+
+
+def test_known_verdicts(neurons):
+    activations, concepts = neurons
+    names = ("pearson_correlation", "recall", "precision", "iou", "accuracy", "auroc", "auprc")
+    binary = {
+        name: {"binarization": AlreadyBinary()} for name in names if name != "pearson_correlation"
+    }
+    done = []
+    result = run_sanity_checks(
+        activations,
+        concepts,
+        [(i, i) for i in range(40)],
+        metrics=names,
+        n_draws=5,
+        parameters=binary,
+        progress=done.append,
+    )
+    assert done == list(range(1, 41))
+    frame = result.to_frame().set_index("metric")
+    assert frame["verdict"].to_dict() == {
+        "pearson_correlation": "pass",
+        "recall": "fail",
+        "precision": "fail",
+        "iou": "pass",
+        "accuracy": "pass",
+        "auroc": "pass",
+        "auprc": "pass",
+    }
+    assert frame.loc["recall", "extra_accuracy"] == 0
+    assert frame.loc["precision", "missing_accuracy"] == 0
+    # Leading-order expectations at this density, see docs/metrics.md.
+    assert frame.loc["recall", "missing_difference"] == pytest.approx(-0.5, abs=0.03)
+    assert frame.loc["accuracy", "extra_difference"] == pytest.approx(-0.04, abs=0.01)
+    assert frame.loc["auroc", "missing_difference"] == pytest.approx(-0.25, abs=0.02)
+    assert result.n_pairs == 40
+    assert result.skipped == ()
+
+
+def test_few_pairs_are_too_close_to_call(neurons):
+    result = run_sanity_checks(*neurons, [(0, 0), (1, 1)], n_draws=50)
+    assert result.metrics[0].missing.share == 1.0
+    assert result.metrics[0].verdict == "too close to call"
+
+
+def test_skips_with_reasons(neurons):
+    activations, concepts = (x.copy() for x in neurons)
+    concepts[:, 0], concepts[:, 1], concepts[:1600, 2] = 0.0, 1.0, 1.0
+    activations[:, 3] = 0.5
+    result = run_sanity_checks(activations, concepts, [(i, i) for i in range(6)], n_draws=3)
+    reasons = {(s.neuron, s.concept): s.reason for s in result.skipped}
+    assert set(reasons) == {(0, 0), (1, 1), (2, 2), (3, 3)}
+    assert "no labels are positive" in reasons[0, 0]
+    assert "all labels are positive" in reasons[1, 1]
+    assert "too many to be multiplied by 2: at most 1500" in reasons[2, 2]
+    assert "activations are constant" in reasons[3, 3]
+    assert result.n_pairs == 2
+
+
+def test_undefined_originals_are_skipped_for_their_metric_only(neurons):
+    activations, concepts = (x.copy() for x in neurons)
+    activations[:, 0] = np.where(activations[:, 0] > 0, 0.0, -1.0)
+    parameters = {"wpmi": {"binarization": AlreadyBinary()}}
+    with pytest.raises(InputError, match="expected 0 or 1"):
+        run_sanity_checks(activations, concepts, [(0, 0)], metrics=["wpmi"], parameters=parameters)
+
+
+def test_a_pair_does_not_depend_on_the_others(neurons):
+    alone = run_sanity_checks(*neurons, [(5, 5)], n_draws=4, seed=9)
+    again = run_sanity_checks(*neurons, [(5, 5), (5, 5)], n_draws=4, seed=9)
+    other = run_sanity_checks(*neurons, [(5, 5)], n_draws=4, seed=10)
+    assert alone.metrics[0].missing.mean_difference == pytest.approx(
+        again.metrics[0].missing.mean_difference, rel=1e-12
+    )
+    assert alone.metrics[0].missing.mean_difference != other.metrics[0].missing.mean_difference
+
+
+def test_sampled_metric_and_unbounded_metric(neurons):
+    result = run_sanity_checks(
+        *neurons,
+        [(i, i) for i in range(10)],
+        metrics=["pearson_correlation_top_and_random", "wpmi"],
+        n_draws=3,
+    )
+    sampled, wpmi = result.metrics
+    assert sampled.width_is_known
+    assert not wpmi.width_is_known
+    assert wpmi.width > 1
+    assert sampled.missing.share == 1.0
+
+
+def test_weights_enter_the_number_of_positives():
+    concept = np.zeros(100)
+    concept[:20] = 1.0
+    weights = np.ones(100)
+    weights[:20] = 0.1  # 2 of 82 by weight
+    rng = np.random.default_rng(0)
+    spoiled = extra_labels(concept, rng, weights=weights, n_draws=4000)
+    added = spoiled[20:].mean()
+    # 320,000 trials of probability 2 / 80: 5 standard errors, false alarm below 1e-6
+    assert added == pytest.approx(0.025, abs=5 * np.sqrt(0.025 * 0.975 / 320_000))
+    assert (spoiled[:20] == 1).all()
+
+
+def test_missing_labels_keep_a_half():
+    concept = np.array([0.9] * 50 + [0.2] * 50)
+    spoiled = missing_labels(concept, np.random.default_rng(0), n_draws=2000)
+    assert (spoiled[50:] == 0.2).all()
+    assert set(np.unique(spoiled[:50])) == {0.0, 0.9}
+    kept = (spoiled[:50] > 0).mean()
+    assert kept == pytest.approx(0.5, abs=5 * 0.5 / np.sqrt(100_000))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "options", "message"),
+    [
+        (missing_labels, {"keep": 1.0}, "keep: found 1.0"),
+        (missing_labels, {"keep": -0.1}, "keep: found -0.1"),
+        (extra_labels, {"growth": 1.0}, "growth: found 1.0"),
+        (extra_labels, {"growth": 30.0}, "too many to be multiplied by 30"),
+    ],
+)
+def test_perturbation_errors(spoil, options, message):
+    concept = np.array([1.0] + [0.0] * 9)
+    with pytest.raises(PerturbationError, match=message):
+        spoil(concept, np.random.default_rng(0), **options)
+    with pytest.raises(PerturbationError, match="no label is positive"):
+        spoil(np.zeros(3), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pairs": [(0, 99)]}, r"found \(0, 99\)"),
+        ({"n_draws": 0}, "n_draws"),
+        ({"epsilon": -1}, "epsilon"),
+        ({"threshold": 1.0}, "threshold"),
+        ({"metrics": ["nope"]}, "no metric 'nope'"),
+        ({"parameters": {"iou": {}}}, r"parameters: found \['iou'\]"),
+    ],
+)
+def test_bad_options(neurons, options, message):
+    with pytest.raises(ValueError, match=message):
+        run_sanity_checks(*neurons, **{"pairs": [(0, 0)], **options})
+
+
+def test_clopper_pearson_is_that_of_scipy():
+    for hits, trials in [(0, 10), (3, 10), (10, 10), (90, 100)]:
+        expected = stats.binomtest(hits, trials).proportion_ci(0.95, method="exact")
+        assert clopper_pearson(hits, trials) == pytest.approx(tuple(expected))
+
+
+def test_clustered_interval_lies_between_its_extremes():
+    together = clustered_share([10, 0] * 20, [10] * 40)
+    apart = clustered_share([5] * 40, [10] * 40)
+    assert together[1:] == pytest.approx(clopper_pearson(20, 40), abs=0.01)
+    assert apart[1:] == pytest.approx(clopper_pearson(200, 400))
+    assert np.isnan(clustered_share([], [])[0])
+
+
+@pytest.mark.slow
+def test_clustered_interval_covers():
+    """Beta-binomial clusters: the 95% interval must cover at least 93% of the time.
+
+    With 2,000 repetitions the false-alarm rate at a true coverage of 95% is below 1e-4.
+    """
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(2000):
+        hits = rng.binomial(10, rng.beta(4.5, 0.5, size=60))
+        _, low, high = clustered_share(hits, [10] * 60)
+        covered += low <= 0.9 <= high
+    assert covered / 2000 >= 0.93
