@@ -12,9 +12,7 @@ from rest_framework.views import APIView
 class RaterSessionAuthentication(SessionAuthentication):
     """Authenticate a rater by session; ``request.auth`` is the participation's public id."""
 
-    def authenticate(  # type: ignore[override]
-        self, request: Request
-    ) -> tuple[AnonymousUser, UUID] | None:
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, UUID] | None:
         """Find the participation in the study of the URL, and check the CSRF token.
 
         Parameters
@@ -45,6 +43,6 @@ class TakesPart(BasePermission):
 
     message = "You do not take part in this study; open its link first."
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 - DRF's
         """Say whether `RaterSessionAuthentication` found a participation."""
         return isinstance(request.auth, UUID)

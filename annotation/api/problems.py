@@ -74,7 +74,7 @@ def _problem(kind: str, code: int, detail: str, **fields: Any) -> Response:
 
 
 def _sentence(errors: Any) -> str:
-    """Join a serializer's errors: ``value: "maybe" is not a valid choice.``"""
+    """Join a serializer's errors: ``value: "maybe" is not a valid choice.``."""
     if isinstance(errors, dict):
         return " ".join(f"{name}: {_sentence(inner)}" for name, inner in errors.items())
     if isinstance(errors, list):

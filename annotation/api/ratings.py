@@ -1,6 +1,6 @@
 """The rater's endpoint: one answer, saved once however often the browser sends it."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from rest_framework import serializers
@@ -57,7 +57,7 @@ class RatingSaveView(APIView):
         serializer.is_valid(raise_exception=True)
         given = serializer.validated_data
         found = item_to_rate(
-            participation_id=request.auth,
+            participation_id=cast("UUID", request.auth),
             study_slug=slug,
             assignment_id=assignment_id,
             item_id=given["item"],

@@ -154,8 +154,8 @@ def aggregate(
     ).astype({"rating": "float64"})
     votes = frame[frame["rating"].notna()]
     voted = {
-        int(concept): np.unique(rows["item"].to_numpy())
-        for concept, rows in votes.groupby("concept")
+        int(concept): np.unique(votes["item"].to_numpy()[votes["concept"].to_numpy() == concept])
+        for concept in votes["concept"].unique().tolist()
     }
     own_priors = {concept: np.asarray(priors[concept], dtype=np.float64) for concept in voted}
     n_cannot_tell = len(frame) - len(votes)
