@@ -14,6 +14,7 @@ from estimation.aggregation.density import (
     RatingData,
     answer_matrix,
 )
+from estimation.aggregation.features import features_of_concepts
 from estimation.aggregation.priors import PriorLike, item_indices, prior_of_items
 from estimation.checks import FloatArray, probability_vector
 from estimation.ratings import RatingsError, check_ratings
@@ -57,7 +58,7 @@ class HierarchicalBayes:
         Concepts and raters, in the order of the parameter arrays.
     posterior_ : dict of ndarray
         Posterior draws, chains joined: ``calibration`` (n, n_features, n_concepts): intercept,
-        slope on the logit of the prior, further features; ``logit_miss``, ``logit_false_alarm``
+        slope on the logit of the prior, two a neuron on its activations; ``logit_miss``, ``logit_false_alarm``
         (n, n_raters); ``calibration_mean``, ``calibration_spread``, ``rater_mean``,
         ``rater_spread``.
     probabilities_ : Series of float64
@@ -98,7 +99,7 @@ class HierarchicalBayes:
         ratings: pd.DataFrame,
         prior_of_item: PriorLike,
         *,
-        features: Mapping[Hashable, ArrayLike] | None = None,
+        activations: Mapping[Hashable, ArrayLike] | None = None,
     ) -> Self:
         """Sample the posterior of calibration and raters given all ratings.
 
@@ -109,10 +110,11 @@ class HierarchicalBayes:
             all items belong to one concept.
         prior_of_item : mapping, Series or array-like
             Concept prior, see `estimation.aggregation.priors.prior_of_items`.
-        features : mapping from concept to array (n_inputs, n_extra), optional
-            Further features of every input that the label may depend on, such as standardised
-            activations of the neurons whose draws chose the inputs: the choice is then ignorable.
-            Items must be indices of inputs; concepts with fewer features are filled with zeros.
+        activations : mapping from concept to array (n_inputs,) or (n_inputs, n_neurons), optional
+            Activations, over all inputs, of the neurons that are scored with the concept. Give them
+            whenever labels are used for scores: inputs were chosen by activation, and a label model
+            that ignores activations pulls every score towards that of the prior. Items must then be
+            indices of inputs.
 
         Returns
         -------
@@ -122,8 +124,10 @@ class HierarchicalBayes:
         Raises
         ------
         RatingsError
-            When the table does not pass the checks, or an item has no prior or features, or no
-            rater could tell anything.
+            When the table does not pass the checks, or an item has no prior, or no rater could tell
+            anything.
+        EstimationError
+            When activations are missing for a concept, constant or not finite.
 
         Warns
         -----
@@ -146,16 +150,17 @@ class HierarchicalBayes:
         rater_codes, raters = pd.factorize(clean["rater"])
         self.concepts_ = list(concepts)
         self.raters_ = list(raters)
-        self._n_extra = _count_features(features, self.concepts_)
+        self._features = features_of_concepts(activations, self.concepts_)
+        self._n_extra = max((table.shape[1] for table in self._features.values()), default=0)
 
         groups = clean.groupby(["concept", "item"], sort=False)
         item_codes = groups.ngroup().to_numpy(dtype=np.int64)
         first = np.unique(item_codes, return_index=True)[1]
         extra = np.zeros((first.size, self._n_extra))
-        if features is not None:
-            for number, concept in enumerate(self.concepts_):
+        for number, concept in enumerate(self.concepts_):
+            if concept in self._features:
                 rows = np.flatnonzero(concept_codes[first] == number)
-                table = np.asarray(features[concept], dtype=np.float64)
+                table = self._features[concept]
                 items = item_indices(clean["item"].to_numpy()[first[rows]], table.shape[0])
                 extra[rows, : table.shape[1]] = table[items]
         self._ratings = clean
@@ -194,7 +199,6 @@ class HierarchicalBayes:
         ratings: pd.DataFrame | None = None,
         *,
         n_draws: int = 400,
-        features_all: ArrayLike | None = None,
     ) -> FloatArray:
         """Compute P(c_i = 1 | parameters, ratings) for every input, rated or not.
 
@@ -208,8 +212,6 @@ class HierarchicalBayes:
             Ratings of this concept, items being indices of inputs; those of the fit by default.
         n_draws : int
             Parameter draws to use, evenly spaced over the posterior, at most all of them.
-        features_all : array-like, shape (n_inputs, n_extra), optional
-            Further features, as in `fit`.
 
         Returns
         -------
@@ -224,7 +226,7 @@ class HierarchicalBayes:
         EstimationError
             When the prior is no probability.
         """
-        z = self._prior_logits(concept, prior_all, n_draws, features_all)
+        z = self._prior_logits(concept, prior_all, n_draws)
         if ratings is None:
             own = self._ratings[self._ratings["concept"] == concept]
         else:
@@ -256,13 +258,12 @@ class HierarchicalBayes:
         prior_all: ArrayLike,
         *,
         n_draws: int = 400,
-        features_all: ArrayLike | None = None,
     ) -> FloatArray:
         """Compute P(c_i = 1 | parameters): the calibrated prior, before an input's own ratings.
 
         Parameters
         ----------
-        concept, prior_all, n_draws, features_all
+        concept, prior_all, n_draws
             As in `concept_draws`.
 
         Returns
@@ -275,7 +276,7 @@ class HierarchicalBayes:
         RatingsError, EstimationError
             As in `concept_draws`.
         """
-        return _expit_in_place(self._prior_logits(concept, prior_all, n_draws, features_all))
+        return _expit_in_place(self._prior_logits(concept, prior_all, n_draws))
 
     def rater_table(self) -> pd.DataFrame:
         """Summarise the raters: posterior mean and 95% interval of both error rates.
@@ -370,24 +371,18 @@ class HierarchicalBayes:
         evidence: FloatArray = (answers @ np.concatenate([present, absent], axis=1).T).T
         return evidence
 
-    def _prior_logits(
-        self,
-        concept: Hashable,
-        prior_all: ArrayLike,
-        n_draws: int,
-        features_all: ArrayLike | None,
-    ) -> FloatArray:
+    def _prior_logits(self, concept: Hashable, prior_all: ArrayLike, n_draws: int) -> FloatArray:
         if concept not in self.concepts_:
             msg = f"concept: {concept!r} was not in the fit; fit again with its ratings"
             raise RatingsError(msg)
         prior = probability_vector(prior_all, "prior_all")
         extra = np.zeros((prior.size, self._n_extra))
-        if features_all is not None:
-            table = np.asarray(features_all, dtype=np.float64)
-            if table.ndim != 2 or table.shape[0] != prior.size or table.shape[1] > self._n_extra:
+        table = self._features.get(concept)
+        if table is not None:
+            if table.shape[0] != prior.size:
                 msg = (
-                    f"features_all: shape {table.shape}, expected ({prior.size}, at most "
-                    f"{self._n_extra}) as in the fit"
+                    f"prior_all: {prior.size} inputs, but the activations of the fit have "
+                    f"{table.shape[0]}"
                 )
                 raise RatingsError(msg)
             extra[:, : table.shape[1]] = table
@@ -395,23 +390,6 @@ class HierarchicalBayes:
         coefficients = self.posterior_["calibration"][self._pick(n_draws), :, number]
         logits: FloatArray = coefficients @ self._design(prior, extra).T
         return logits
-
-
-def _count_features(features: Mapping[Hashable, ArrayLike] | None, concepts: list[Hashable]) -> int:
-    """Check the further features and return the largest number of them."""
-    if features is None:
-        return 0
-    widest = 0
-    for concept in concepts:
-        if concept not in features:
-            msg = f"features: none for concept {concept!r}; give an array (n_inputs, n_extra)"
-            raise RatingsError(msg)
-        table = np.asarray(features[concept], dtype=np.float64)
-        if table.ndim != 2 or not np.all(np.isfinite(table)):
-            msg = f"features: those of {concept!r} must be a finite array (n_inputs, n_extra)"
-            raise RatingsError(msg)
-        widest = max(widest, table.shape[1])
-    return widest
 
 
 def _expit_in_place(values: FloatArray) -> FloatArray:
