@@ -179,7 +179,7 @@ def _summary(
         return float("nan"), float("nan")
     mean = probabilities[defined] @ differences[defined] / total
     accuracy = probabilities[defined] @ (differences[defined] < -epsilon) / total
-    return float(mean), float(accuracy)
+    return float(mean), min(1.0, float(accuracy))  # sums of probabilities round above 1
 
 
 def _differences(
