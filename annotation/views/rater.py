@@ -1,0 +1,421 @@
+"""The rater's pages: consent, instructions, tasks, completion code.
+
+A rater is a session; every page says what to do next, also when something is over, closed or lost.
+GET never changes anything: a task is leased by the POST before it.
+"""
+
+import math
+import uuid
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from annotation.exceptions import (
+    AnnotationError,
+    AssignmentClosed,
+    AssignmentIncomplete,
+    ConsentMissing,
+    InstructionsUnread,
+    InvalidInput,
+    NothingSubmitted,
+    StudyNotOpen,
+)
+from annotation.forms import ConsentForm, answers_given
+from annotation.models import (
+    Assignment,
+    AssignmentStatus,
+    Channel,
+    Participation,
+    RatingValue,
+    Study,
+    StudyStatus,
+)
+from annotation.queries import assignment_items, participation_progress
+from annotation.services.assignments import (
+    assignment_lease,
+    assignment_return,
+    assignment_submit,
+)
+from annotation.services.raters import (
+    consent_decline,
+    consent_give,
+    instructions_confirm,
+    participation_complete,
+    rater_arrive,
+)
+from annotation.services.ratings import ratings_save
+
+P = ParamSpec("P")
+RaterView = Callable[Concatenate[HttpRequest, Participation, P], HttpResponse]
+
+#: For the promise on the entry page; measured medians are 2 to 3 s an item.
+SECONDS_AN_ITEM = 3
+
+CHOICES = (
+    {"value": RatingValue.PRESENT.value, "label": gettext_lazy("Present"), "key": "Y"},
+    {"value": RatingValue.ABSENT.value, "label": gettext_lazy("Absent"), "key": "N"},
+    {"value": RatingValue.CANNOT_TELL.value, "label": gettext_lazy("Cannot tell"), "key": "U"},
+)
+
+
+def _study(slug: str) -> Study:
+    return get_object_or_404(Study.objects.exclude(status=StudyStatus.DRAFT), slug=slug)
+
+
+def _participation(request: HttpRequest, study: Study) -> Participation | None:
+    public_id = request.session.get("participations", {}).get(study.slug)
+    if public_id is None:
+        return None
+    return (
+        Participation.objects.select_related("study", "rater")
+        .filter(public_id=public_id, study=study)
+        .first()
+    )
+
+
+def _message(
+    request: HttpRequest, study: Study, heading: str, *lines: str, status: int = 200, **links: str
+) -> HttpResponse:
+    context = {"study": study, "heading": heading, "lines": lines, **links}
+    return render(request, "rater/message.html", context, status=status)
+
+
+def _n_done(participation: Participation) -> int:
+    """Count the tasks that the rater handed in; a late one is work done as well."""
+    progress = participation_progress(participation)
+    return progress.submitted + progress.late
+
+
+def _not_open(
+    request: HttpRequest, study: Study, participation: Participation | None
+) -> HttpResponse:
+    links = {}
+    if participation is not None and _n_done(participation):
+        links = {
+            "action": _("Get my completion code"),
+            "action_url": reverse("rater:stop", args=[study.slug]),
+            "action_method": "post",
+        }
+    if study.status == StudyStatus.PAUSED:
+        heading = _("This study is taking a break")
+        line = _("No tasks are handed out at the moment. Please come back later.")
+    else:
+        heading = _("This study is closed")
+        line = _("It has all the answers that it needs. Thank you for your interest.")
+    saved = _("Everything that you answered is saved.") if participation else ""
+    return _message(request, study, heading, *filter(None, [line, saved]), status=403, **links)
+
+
+def _session_lost(request: HttpRequest, study: Study) -> HttpResponse:
+    return _message(
+        request,
+        study,
+        _("We do not recognise this browser"),
+        _("You have not started here yet, or the cookies of this site were cleared."),
+        _("Answers that were saved stay saved. Open the link that you were given, or start here."),
+        status=403,
+        action=_("Go to the start"),
+        action_url=reverse("rater:entry", args=[study.slug]),
+    )
+
+
+def rater_page(view: RaterView[P]) -> Callable[..., HttpResponse]:
+    """Hand a view its rater's participation; answer what stands in the way of it.
+
+    Parameters
+    ----------
+    view : callable
+        Takes the request and the participation.
+
+    Returns
+    -------
+    callable
+        Takes the request and the study's slug.
+    """
+
+    @never_cache
+    @wraps(view)
+    def page(request: HttpRequest, slug: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        study = _study(slug)
+        participation = _participation(request, study)
+        if participation is None:
+            return _session_lost(request, study)
+        if participation.consented_at is None or participation.declined_at is not None:
+            return redirect("rater:entry", slug)
+        try:
+            return view(request, participation, *args, **kwargs)
+        except StudyNotOpen:
+            return _not_open(request, study, participation)
+        except ConsentMissing:
+            return redirect("rater:entry", slug)
+        except InstructionsUnread:
+            return redirect("rater:instructions", slug)
+
+    return page
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def entry(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show what the study is and its consent text; POST gives or declines consent."""
+    study = _study(slug)
+    participation = _participation(request, study)
+    agreed = (
+        participation is not None
+        and participation.consented_at is not None
+        and participation.declined_at is None
+        and participation.consent_version == study.consent_version
+    )
+    if study.status != StudyStatus.OPEN and participation is None:
+        return _not_open(request, study, None)
+    if request.method == "POST":
+        form = ConsentForm(request.POST)
+        if not form.is_valid():
+            return _entry_page(request, study, errors=True, status=422)
+        try:
+            return _consent(request, study, agrees=form.cleaned_data["consent"] == "yes")
+        except StudyNotOpen:
+            return _not_open(request, study, participation)
+        except InvalidInput as error:
+            return _message(request, study, _("This link is not complete"), str(error), status=400)
+    if agreed:
+        return redirect("rater:task", slug)
+    return _entry_page(request, study)
+
+
+def _entry_page(
+    request: HttpRequest, study: Study, *, errors: bool = False, status: int = 200
+) -> HttpResponse:
+    minutes = max(1, math.ceil(study.items_per_task * SECONDS_AN_ITEM / 60))
+    context = {"study": study, "minutes": minutes, "errors": errors}
+    return render(request, "rater/entry.html", context, status=status)
+
+
+def _consent(request: HttpRequest, study: Study, *, agrees: bool) -> HttpResponse:
+    channel, external_id = _identity(request)
+    participation = rater_arrive(study=study, channel=channel, external_id=external_id)
+    request.session["participations"] = {
+        **request.session.get("participations", {}),
+        study.slug: str(participation.public_id),
+    }
+    if not agrees:
+        consent_decline(participation=participation)
+        return redirect("rater:exit", study.slug)
+    consent_give(participation=participation)
+    return redirect("rater:instructions", study.slug)
+
+
+def _identity(request: HttpRequest) -> tuple[str, str]:
+    """Return channel and external id of whoever sends this request."""
+    simulated = request.POST.get("simulated_rater", "")
+    if simulated and getattr(settings, "NEURONJURY_ALLOW_SIMULATED_RATERS", False):
+        return Channel.SIMULATED, simulated
+    if "rater_id" not in request.session:
+        request.session["rater_id"] = uuid.uuid4().hex
+    return Channel.DIRECT, request.session["rater_id"]
+
+
+@never_cache
+@require_GET
+def leave(request: HttpRequest, slug: str) -> HttpResponse:
+    """Say goodbye to somebody who did not agree, or who stopped before the first task's end."""
+    study = _study(slug)
+    return _message(
+        request,
+        study,
+        _("Thank you for your time"),
+        _("You do not take part in this study. You may close this page."),
+        second=_("I have changed my mind"),
+        second_url=reverse("rater:entry", args=[slug]),
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@rater_page
+def instructions(request: HttpRequest, participation: Participation) -> HttpResponse:
+    """Show how rating works; POST confirms and leases the first task."""
+    if request.method == "POST":
+        instructions_confirm(participation=participation)
+        return _next_task(participation)
+    return render(
+        request,
+        "rater/instructions.html",
+        {"study": participation.study, "example_columns": range(160, 290, 31)},
+    )
+
+
+def _next_task(participation: Participation) -> HttpResponse:
+    slug = participation.study.slug
+    if assignment_lease(participation=participation) is not None:
+        return redirect("rater:task", slug)
+    try:
+        participation_complete(participation=participation)
+    except NothingSubmitted:
+        return redirect("rater:nothing_left", slug)
+    return redirect("rater:complete", slug)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@rater_page
+def task(request: HttpRequest, participation: Participation) -> HttpResponse:
+    """Show the task that the rater holds; POST leases the next one."""
+    study = participation.study
+    if request.method == "POST":
+        return _next_task(participation)
+    if participation.instructions_read_at is None:
+        return redirect("rater:instructions", study.slug)
+    if participation.completed_at is not None:
+        return redirect("rater:complete", study.slug)
+    assignment = (
+        participation.assignments.filter(status=AssignmentStatus.LEASED)
+        .select_related("task__concept")
+        .first()
+    )
+    if assignment is not None:
+        return _task_page(request, participation, assignment)
+    if study.status != StudyStatus.OPEN:
+        raise StudyNotOpen
+    return _message(
+        request,
+        study,
+        _("Ready for the next task?"),
+        _("You hold no task at the moment. Every answer that you gave is saved."),
+        action=_("Next task"),
+        action_url=reverse("rater:task", args=[study.slug]),
+        action_method="post",
+        second=_("I want to stop"),
+        second_url=reverse("rater:stop", args=[study.slug]),
+    )
+
+
+def _task_page(
+    request: HttpRequest,
+    participation: Participation,
+    assignment: Assignment,
+    *,
+    missing: tuple[UUID, ...] = (),
+    refused: str = "",
+) -> HttpResponse:
+    items = [
+        {
+            "number": number,
+            "public_id": item.public_id,
+            "image_public_id": item.image_public_id,
+            "value": item.value,
+            "missing": item.public_id in missing,
+        }
+        for number, item in enumerate(assignment_items(assignment), start=1)
+    ]
+    context = {
+        "study": participation.study,
+        "assignment": assignment,
+        "concept": assignment.task.concept.text,
+        "task_number": _n_done(participation) + 1,
+        "items": items,
+        "n_answered": sum(item["value"] is not None for item in items),
+        "missing": [item for item in items if item["missing"]],
+        "refused": refused,
+        "choices": CHOICES,
+    }
+    status = 422 if missing or refused else 200
+    return render(request, "rater/task.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@rater_page
+def submit(request: HttpRequest, participation: Participation, assignment_id: UUID) -> HttpResponse:
+    """Save the answers of the form and hand the task in; then lease the next one."""
+    if request.method != "POST":  # a reload after a correction
+        return redirect("rater:task", participation.study.slug)
+    assignment = get_object_or_404(
+        participation.assignments.select_related("task__concept"), public_id=assignment_id
+    )
+    items = [item.public_id for item in assignment_items(assignment)]
+    try:
+        if assignment.status != AssignmentStatus.SUBMITTED:
+            ratings_save(assignment=assignment, values=answers_given(request.POST, items))
+        assignment_submit(assignment=assignment)
+    except AssignmentIncomplete as error:
+        return _task_page(request, participation, assignment, missing=error.missing)
+    except (AssignmentClosed, InvalidInput) as error:
+        return _refused(request, participation.study, error)
+    return _next_task(participation)
+
+
+def _refused(request: HttpRequest, study: Study, error: AnnotationError) -> HttpResponse:
+    return _message(
+        request,
+        study,
+        _("This task could not be handed in"),
+        str(error),
+        status=409,
+        action=_("Go on rating"),
+        action_url=reverse("rater:task", args=[study.slug]),
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@rater_page
+def stop(request: HttpRequest, participation: Participation) -> HttpResponse:
+    """Ask whether to stop; POST returns an unfinished task and gives the completion code."""
+    slug = participation.study.slug
+    held = participation.assignments.filter(status=AssignmentStatus.LEASED).first()
+    if request.method == "POST":
+        if held is not None:
+            assignment_return(assignment=held)
+        try:
+            participation_complete(participation=participation)
+        except NothingSubmitted:
+            return redirect("rater:exit", slug)
+        return redirect("rater:complete", slug)
+    return render(
+        request,
+        "rater/stop.html",
+        {
+            "study": participation.study,
+            "n_submitted": _n_done(participation),
+            "has_lease": held is not None,
+            "n_open_answers": 0 if held is None else held.ratings.count(),
+        },
+    )
+
+
+@require_GET
+@rater_page
+def complete(request: HttpRequest, participation: Participation) -> HttpResponse:
+    """Show the completion code."""
+    if participation.completed_at is None:
+        return redirect("rater:task", participation.study.slug)
+    n_submitted = _n_done(participation)
+    context = {
+        "study": participation.study,
+        "participation": participation,
+        "n_submitted": n_submitted,
+    }
+    return render(request, "rater/complete.html", context)
+
+
+@require_GET
+@rater_page
+def nothing_left(request: HttpRequest, participation: Participation) -> HttpResponse:
+    """Tell a rater who came too late for any task."""
+    return _message(
+        request,
+        participation.study,
+        _("No task is left"),
+        _("Other raters hold or have finished all tasks of this study at the moment."),
+        _("One may become free again: try in half an hour. Thank you for being here."),
+        action=_("Try again"),
+        action_url=reverse("rater:task", args=[participation.study.slug]),
+        action_method="post",
+    )

@@ -1,0 +1,101 @@
+"""The researcher's pages: studies, one study with its live parts, exports."""
+
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from annotation.exceptions import AnnotationError
+from annotation.forms import AggregationForm
+from annotation.models import StudyStatus
+from annotation.permissions import studies_visible, study_for
+from annotation.queries import study_progress
+from annotation.services.estimates import estimate_request
+from annotation.services.studies import study_close, study_pause, study_resume
+from annotation.views.study_page import live_context, page_context
+
+#: The one change of state that the page offers in each state.
+CHANGES = {
+    StudyStatus.OPEN: {"action": "pause", "label": "Pause"},
+    StudyStatus.PAUSED: {"action": "resume", "label": "Resume"},
+}
+SERVICES = {"pause": study_pause, "resume": study_resume, "close": study_close}
+
+
+def _user(request: HttpRequest) -> User:
+    """Return who is logged in; behind `login_required` there always is somebody."""
+    return cast("User", request.user)
+
+
+@never_cache
+@require_safe
+@login_required
+def study_list(request: HttpRequest) -> HttpResponse:
+    """List the studies that the user may see, the newest first."""
+    studies = studies_visible(request.user).select_related("dataset")
+    rows = [{"study": study, "progress": study_progress(study)} for study in studies]
+    return render(request, "researcher/study_list.html", {"rows": rows})
+
+
+@never_cache
+@require_safe
+@login_required
+def study(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show a study: progress, leaderboard, checks, explanations, raters, log."""
+    found = study_for(request.user, slug)
+    context = page_context(found, request.GET)
+    rater_link = request.build_absolute_uri(reverse("rater:entry", args=[found.slug]))
+    return render(
+        request,
+        "researcher/study.html",
+        {**context, "rater_link": rater_link, "change": CHANGES.get(StudyStatus(found.status))},
+    )
+
+
+@never_cache
+@require_safe
+@login_required
+def study_live(request: HttpRequest, slug: str) -> HttpResponse:
+    """Send the parts of the study page that change while people rate."""
+    context = live_context(study_for(request.user, slug), request.GET)
+    return render(request, "researcher/live.html", context)
+
+
+@require_POST
+@login_required
+def study_estimate_request(request: HttpRequest, slug: str) -> HttpResponse:
+    """Queue an estimate with one aggregation."""
+    found = study_for(request.user, slug)
+    form = AggregationForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Choose one of the aggregations on the page.", extra_tags="bad")
+        return redirect("researcher:study", slug)
+    aggregation = form.cleaned_data["aggregation"]
+    try:
+        estimate_request(study=found, aggregation=aggregation, actor=_user(request))
+    except AnnotationError as error:
+        messages.error(request, str(error))
+    address = reverse("researcher:study", args=[slug])
+    return redirect(f"{address}?aggregation={aggregation}")
+
+
+@require_POST
+@login_required
+def study_status(request: HttpRequest, slug: str) -> HttpResponse:
+    """Pause, resume or close a study."""
+    found = study_for(request.user, slug)
+    service = SERVICES.get(request.POST.get("action", ""))
+    if service is None:
+        messages.error(request, f"Choose one of: {', '.join(SERVICES)}.")
+    else:
+        try:
+            service(study=found, actor=_user(request))
+        except AnnotationError as error:
+            messages.error(request, str(error))
+    return redirect("researcher:study", slug)
