@@ -193,6 +193,26 @@ def latest_run(study: Study, aggregation: str | None = None) -> EstimateRun | No
     return runs.order_by("-finished_at", "-pk").first()
 
 
+def latest_checks(study: Study, aggregation: str | None = None) -> EstimateRun | None:
+    """Get the last finished run with sanity checks; live runs have none.
+
+    Parameters
+    ----------
+    study : Study
+        Any.
+    aggregation : str, optional
+        Of this aggregation only.
+
+    Returns
+    -------
+    EstimateRun or None
+    """
+    runs = EstimateRun.objects.filter(study=study, status=RunStatus.FINISHED, live=False)
+    if aggregation is not None:
+        runs = runs.filter(aggregation=aggregation)
+    return runs.exclude(sanity_checks=[]).order_by("-finished_at", "-pk").first()
+
+
 def leaderboard(run: EstimateRun) -> list[MethodEstimate]:
     """List the methods of a run, best first.
 

@@ -38,6 +38,10 @@ class EstimateRun(models.Model):
     level = models.FloatField(default=0.95, help_text="Of the intervals.")
     seed = models.PositiveBigIntegerField(default=0)
     status = models.CharField(max_length=10, choices=RunStatus, default=RunStatus.QUEUED)
+    live = models.BooleanField(
+        default=False,
+        help_text="Made because a rater submitted: quick, without the sanity checks.",
+    )
     attempt = models.PositiveSmallIntegerField(
         default=1, help_text="2 when it repeats a run whose worker had stopped."
     )

@@ -16,6 +16,7 @@ class PairSample(models.Model):
     concept = models.ForeignKey(Concept, on_delete=models.PROTECT, related_name="pair_samples")
     sampling_design = models.CharField(max_length=40)
     parameters = models.JSONField(default=dict)
+    n_draws = models.PositiveIntegerField()
     seed = models.PositiveBigIntegerField()
     drawn_at = models.DateTimeField(auto_now_add=True)
 
@@ -23,6 +24,7 @@ class PairSample(models.Model):
         ordering = ["study", "neuron", "concept"]
         constraints = [
             models.UniqueConstraint(name="pair_sample_once", fields=["study", "neuron", "concept"]),
+            models.CheckConstraint(name="pair_sample_n_draws", condition=Q(n_draws__gte=1)),
         ]
 
     def __str__(self) -> str:

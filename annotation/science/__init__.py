@@ -21,6 +21,7 @@ from annotation.science.sampling import (
 )
 from annotation.science.scoring import (
     Aggregated,
+    ConfirmedPair,
     ExplanationScore,
     MethodScore,
     RatingRow,
@@ -30,10 +31,12 @@ from annotation.science.scoring import (
     pooled_rated,
     posterior_summary,
     reference_score,
+    sanity_check,
 )
 
 __all__ = [
     "Aggregated",
+    "ConfirmedPair",
     "ExplanationScore",
     "MethodScore",
     "RatingRow",
@@ -51,6 +54,7 @@ __all__ = [
     "posterior_summary",
     "reference_score",
     "sampled_inputs",
+    "sanity_check",
     "seed_from",
     "shuffled",
 ]

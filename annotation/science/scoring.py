@@ -374,6 +374,64 @@ def methods_compare(
     return rows, list(board.warnings)
 
 
+@dataclass(frozen=True)
+class ConfirmedPair:
+    """A neuron and the one concept that the ratings confirm it to follow.
+
+    Attributes
+    ----------
+    name : str
+        What to call it.
+    activation : ndarray, shape (n_inputs,)
+        Of the neuron.
+    draw : Draw
+        The concept's rated sample.
+    labels : ndarray, shape (n_posterior, n_inputs)
+        From `aggregate`.
+    """
+
+    name: str
+    activation: "NDArray[np.floating[Any]]"
+    draw: "Draw"
+    labels: "NDArray[np.float64]"
+
+
+def sanity_check(pairs: Sequence[ConfirmedPair], *, seed: int) -> list[dict[str, Any]]:
+    """Run the Missing and Extra Labels tests on the estimated labels.
+
+    Parameters
+    ----------
+    pairs : sequence of ConfirmedPair
+        May be empty.
+    seed : int
+        Of labellings and spoiling.
+
+    Returns
+    -------
+    list of dict
+        The fields of `estimation.sanity.EstimatedSanity` and the ``threshold``, one entry a metric;
+        empty without pairs.
+
+    Raises
+    ------
+    EstimateFailed
+        When the science refuses the input.
+    """
+    from dataclasses import asdict
+
+    from estimation.sanity import PASS_THRESHOLD, SampledPair, check_estimated_labels
+
+    if not pairs:
+        return []
+    sampled = [
+        SampledPair(pair.activation, pair.draw, pair.labels[:, pair.draw.indices], pair.name)
+        for pair in pairs
+    ]
+    with named("Missing and Extra Labels", EstimateFailed):
+        result = check_estimated_labels(sampled, seed=seed)
+    return [{**_plain(asdict(result)), "threshold": PASS_THRESHOLD, "n_pairs": len(pairs)}]
+
+
 def reference_score(
     activation: "NDArray[np.floating[Any]]",
     weights: Sequence[float],

@@ -29,6 +29,7 @@ def estimate_request(
     aggregation: str,
     actor: AbstractBaseUser | None = None,
     enqueue: bool = True,
+    live: bool = False,
 ) -> EstimateRun:
     """Ask for an estimate from the ratings that stand when a worker gets to it.
 
@@ -42,6 +43,10 @@ def estimate_request(
         Who asks; None for the software itself.
     enqueue : bool
         Give it to the background worker; False when the caller makes it itself.
+
+    live : bool
+        Leave the sanity checks out, as the estimate after every submit does: they take longer than
+        the scores.
 
     Returns
     -------
@@ -64,7 +69,10 @@ def estimate_request(
     now = timezone.now()
     runs_reap(study=study, now=now)
     with transaction.atomic():
-        run, created = _waiting_or_new(study, aggregation, actor)
+        run, created = _waiting_or_new(study, aggregation, actor, live=live)
+        if run.live and not live:
+            run.live = False
+            run.save(update_fields=["live"])
         if created and actor is not None:
             study_event_record(
                 study=study, action="estimate requested", actor=actor, aggregation=aggregation
@@ -88,7 +96,7 @@ def live_estimate_request(*, study: Study, aggregation: str) -> None:
     aggregation : str
         A quick one.
     """
-    estimate_request(study=study, aggregation=aggregation)
+    estimate_request(study=study, aggregation=aggregation, live=True)
 
 
 def estimate_run(*, run: EstimateRun) -> EstimateRun:
@@ -156,7 +164,12 @@ def runs_reap(*, study: Study, now: datetime | None = None) -> int:
             continue
         with transaction.atomic():
             again, created = _waiting_or_new(
-                study, run.aggregation, None, attempt=run.attempt + 1, seed=run.seed
+                study,
+                run.aggregation,
+                None,
+                attempt=run.attempt + 1,
+                seed=run.seed,
+                live=run.live,
             )
         if created:
             _enqueue(again)

@@ -140,6 +140,7 @@ def sampling_write(study: Study, plan: SamplingPlan) -> None:
                 concept=pair.concept,
                 sampling_design=study.sampling_design,
                 parameters=study.sampling_parameters,
+                n_draws=len(pair.indices),
                 seed=pair.seed,
             )
             for pair in plan.pairs

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from estimation.sampling import Draw
 
 ESTIMATOR = "importance_weighted"
+#: From an explanation's key to its score and its reference score.
+Scores = dict[int, tuple[science.ExplanationScore, float | None]]
 VOTES = {RatingValue.PRESENT: 1.0, RatingValue.ABSENT: 0.0, RatingValue.CANNOT_TELL: None}
 
 
@@ -38,7 +40,7 @@ class ScoredStudy:
 
     n_ratings: int
     estimator: str = ESTIMATOR
-    scores: dict[int, tuple[science.ExplanationScore, float | None]] = field(default_factory=dict)
+    scores: Scores = field(default_factory=dict)
     methods: list[science.MethodScore] = field(default_factory=list)
     reference_means: dict[int, float] = field(default_factory=dict)
     diagnostics: dict[str, Any] = field(default_factory=dict)
@@ -49,17 +51,20 @@ class ScoredStudy:
 class _Arrays:
     """Columns of a study's files, each file opened once."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, *, verify: bool) -> None:
+        self._verify = verify
         self._matrices: dict[int, NDArray[np.floating[Any]]] = {}
-        self._prior = science.array_load(study.concept_prior)
+        self._prior = science.array_load(study.concept_prior, verify=verify)
         self._prior_columns = columns_of(study.concept_prior)
-        self._reference = None if study.reference is None else science.array_load(study.reference)
+        self._reference = (
+            None if study.reference is None else science.array_load(study.reference, verify=verify)
+        )
         self._reference_columns = {} if study.reference is None else columns_of(study.reference)
 
     def activation(self, sample: PairSample | Explanation) -> "NDArray[np.floating[Any]]":
         matrix = sample.neuron.activations
         if matrix.pk not in self._matrices:
-            self._matrices[matrix.pk] = science.array_load(matrix)
+            self._matrices[matrix.pk] = science.array_load(matrix, verify=self._verify)
         return self._matrices[matrix.pk][:, sample.neuron.unit]
 
     def prior(self, concept: int) -> "NDArray[np.floating[Any]]":
@@ -104,41 +109,16 @@ def study_score(run: EstimateRun) -> ScoredStudy:
         return ScoredStudy(
             n_ratings=len(ratings), diagnostics={"n_waiting": len(explanations), "undefined": []}
         )
-    arrays = _Arrays(study)
-    concepts = {row.concept for row in ratings}
+    # the checksum of a large file takes longer than a live run may
+    arrays = _Arrays(study, verify=not run.live)
     aggregated = science.aggregate(
         run.aggregation,
         ratings,
-        {concept: arrays.prior(concept) for concept in concepts},
+        {concept: arrays.prior(concept) for concept in {row.concept for row in ratings}},
         seed=run.seed,
     )
     rated = _rated_draws(study, arrays, aggregated)
-    scores: dict[int, tuple[science.ExplanationScore, float | None]] = {}
-    undefined: list[dict[str, Any]] = []
-    n_waiting = 0
-    for explanation in explanations:
-        terms = list(explanation.terms.all())
-        own = [term.concept_id for term in terms]
-        if not all(concept in rated for concept in own):
-            n_waiting += 1
-            continue
-        weights = [term.weight for term in terms]
-        activation = arrays.activation(explanation)
-        score = science.explanation_score(
-            activation,
-            weights,
-            [rated[concept] for concept in own],
-            [aggregated.labels[concept] for concept in own],
-            level=run.level,
-            seed=run.seed,
-            what=f"{explanation.method} on neuron {explanation.neuron}",
-        )
-        if score.score is None or score.standard_error is None:
-            undefined.append({"explanation": explanation.pk, "reasons": score.warnings})
-            continue
-        known = arrays.reference(own)
-        reference = None if known is None else science.reference_score(activation, weights, known)
-        scores[explanation.pk] = (score, reference)
+    scores, undefined = _explanation_scores(run, explanations, arrays, rated, aggregated)
     methods, notes = science.methods_compare(
         _comparison_rows(explanations, scores), level=run.level, seed=run.seed
     )
@@ -148,12 +128,18 @@ def study_score(run: EstimateRun) -> ScoredStudy:
         methods=methods,
         reference_means=_reference_means(explanations, scores),
         diagnostics={
-            "n_waiting": n_waiting,
+            "n_waiting": len(explanations) - len(scores) - len(undefined),
             "undefined": undefined,
             "leaderboard_warnings": notes,
             **aggregated.diagnostics,
         },
-        sanity_checks=[],
+        sanity_checks=(
+            []
+            if run.live
+            else science.sanity_check(
+                _confirmed_pairs(explanations, scores, arrays, rated, aggregated), seed=run.seed
+            )
+        ),
         aggregated=aggregated,
     )
 
@@ -237,7 +223,6 @@ def _rated_draws(
     samples = study.pair_samples.filter(concept__in=aggregated.voted).select_related(
         "neuron__activations", "concept"
     )
-    n_draws = study.inputs_per_pair
     for sample in samples:
         draws[sample.concept_id].append(
             science.draw_pair(
@@ -245,7 +230,7 @@ def _rated_draws(
                 parameters=sample.parameters,
                 activation=arrays.activation(sample),
                 prior=arrays.prior(sample.concept_id),
-                n_draws=n_draws,
+                n_draws=sample.n_draws,
                 seed=sample.seed,
                 what=f"neuron {sample.neuron}, concept {sample.concept.text!r}",
             )
@@ -257,9 +242,51 @@ def _rated_draws(
     return {concept: draw for concept, draw in rated.items() if draw is not None}
 
 
+def _explanation_scores(
+    run: EstimateRun,
+    explanations: Iterable[Explanation],
+    arrays: _Arrays,
+    rated: "dict[int, Draw]",
+    aggregated: science.Aggregated,
+) -> tuple[Scores, list[dict[str, Any]]]:
+    """Score what has votes on all its concepts; say of which the score is undefined, and why."""
+    scores: Scores = {}
+    undefined: list[dict[str, Any]] = []
+    # methods often give a neuron the same explanation: it is one score
+    known: dict[tuple[Any, ...], tuple[science.ExplanationScore, float | None]] = {}
+    for explanation in explanations:
+        terms = sorted(explanation.terms.all(), key=lambda term: term.concept_id)
+        concepts = [term.concept_id for term in terms]
+        if not all(concept in rated for concept in concepts):
+            continue
+        weights = [term.weight for term in terms]
+        key = (explanation.neuron_id, *concepts, *weights)
+        if key not in known:
+            activation = arrays.activation(explanation)
+            labels = arrays.reference(concepts)
+            known[key] = (
+                science.explanation_score(
+                    activation,
+                    weights,
+                    [rated[concept] for concept in concepts],
+                    [aggregated.labels[concept] for concept in concepts],
+                    level=run.level,
+                    seed=run.seed,
+                    what=f"{explanation.method} on neuron {explanation.neuron}",
+                ),
+                None if labels is None else science.reference_score(activation, weights, labels),
+            )
+        score, reference = known[key]
+        if score.score is None or score.standard_error is None:
+            undefined.append({"explanation": explanation.pk, "reasons": score.warnings})
+        else:
+            scores[explanation.pk] = (score, reference)
+    return scores, undefined
+
+
 def _comparison_rows(
     explanations: Iterable[Explanation],
-    scores: dict[int, tuple[science.ExplanationScore, float | None]],
+    scores: Scores,
 ) -> list[tuple[int, int, str, float, float]]:
     rows = []
     for explanation in explanations:
@@ -281,9 +308,38 @@ def _comparison_rows(
     return rows
 
 
+def _confirmed_pairs(
+    explanations: Iterable[Explanation],
+    scores: Scores,
+    arrays: _Arrays,
+    rated: "dict[int, Draw]",
+    aggregated: science.Aggregated,
+) -> list[science.ConfirmedPair]:
+    """Find each neuron's best explanation by one concept, where its interval lies above 0."""
+    best: dict[int, tuple[float, Explanation, int]] = {}
+    for explanation in explanations:
+        terms = list(explanation.terms.all())
+        if explanation.pk not in scores or len(terms) != 1 or terms[0].weight < 0:
+            continue
+        score = scores[explanation.pk][0]
+        before = best.get(explanation.neuron_id)
+        if score.score is None or score.lower <= 0 or (before and before[0] >= score.score):
+            continue
+        best[explanation.neuron_id] = (score.score, explanation, terms[0].concept_id)
+    return [
+        science.ConfirmedPair(
+            name=f"neuron {explanation.neuron}",
+            activation=arrays.activation(explanation),
+            draw=rated[concept],
+            labels=aggregated.labels[concept],
+        )
+        for _, explanation, concept in best.values()
+    ]
+
+
 def _reference_means(
     explanations: Iterable[Explanation],
-    scores: dict[int, tuple[science.ExplanationScore, float | None]],
+    scores: Scores,
 ) -> dict[int, float]:
     """Mean reference score of each method whose every scored explanation has one."""
     known: dict[int, list[float | None]] = defaultdict(list)
