@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from estimation.checks import EstimationError, FloatArray
+from estimation.ratings import shown
 from estimation.score_estimate import Z_LIMIT, check_level
 
 
@@ -170,7 +171,8 @@ def _checked(scores: pd.DataFrame, *, needs_sd: bool) -> pd.DataFrame:
     twice = clean.duplicated(["neuron", "method"])
     if twice.any():
         first = clean[twice.to_numpy()].iloc[0]
-        msg = f"scores: neuron {first['neuron']!r} has two scores of method {first['method']!r}"
+        pair = f"neuron {shown(first['neuron'])}, method {shown(first['method'])}"
+        msg = f"scores: {pair} has more than one score; keep one"
         raise EstimationError(msg)
     for column in columns[2:]:
         values = clean[column].to_numpy(dtype=np.float64)
@@ -178,9 +180,10 @@ def _checked(scores: pd.DataFrame, *, needs_sd: bool) -> pd.DataFrame:
         bad |= (np.abs(values) > 1) if column == "score" else (values < 0)
         if bad.any():
             first = clean[bad].iloc[0]
+            pair = f"neuron {shown(first['neuron'])}, method {shown(first['method'])}"
             msg = (
-                f"scores: {column} {first[column]!r} of neuron {first['neuron']!r}, method "
-                f"{first['method']!r} cannot be used; leave undefined scores out of the table"
+                f"scores: {column} {shown(first[column])} of {pair} cannot be used; leave undefined "
+                "scores out of the table"
             )
             raise EstimationError(msg)
     return clean

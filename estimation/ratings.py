@@ -74,9 +74,9 @@ def check_ratings(frame: pd.DataFrame) -> pd.DataFrame:
     repeated = clean.duplicated([*key, "rater"])
     if repeated.any():
         first = clean[repeated.to_numpy()].iloc[0]
-        what = ", ".join(f"{column} {first[column]!r}" for column in key)
+        what = ", ".join(f"{column} {shown(first[column])}" for column in key)
         msg = (
-            f"ratings: rater {first['rater']!r} rated {what} more than once "
+            f"ratings: rater {shown(first['rater'])} rated {what} more than once "
             f"({int(repeated.sum())} repeated rows in all); keep one rating an item and rater"
         )
         raise RatingsError(msg)
@@ -115,6 +115,11 @@ def rating_counts(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def shown(value: object) -> str:
+    """Write a value of a table as people write it: 3, not np.int64(3)."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
 def _ratings_as_float(column: "pd.Series[float]") -> "pd.Series[float]":
     """Turn 0, 1, False, True and missing into float64; refuse everything else."""
     values = pd.to_numeric(column, errors="coerce").astype("float64")
@@ -122,7 +127,7 @@ def _ratings_as_float(column: "pd.Series[float]") -> "pd.Series[float]":
     if bad.any():
         row = int(np.flatnonzero(bad.to_numpy())[0])
         msg = (
-            f"ratings: rating {column.iloc[row]!r} in row {row} is none of 1 (present), "
+            f"ratings: rating {shown(column.iloc[row])} in row {row} is none of 1 (present), "
             "0 (absent) and missing (cannot tell); recode it"
         )
         raise RatingsError(msg)

@@ -53,8 +53,8 @@ class CalibrationPrior:
     """
 
     mean: tuple[float, float, float] = (0.0, 1.0, 0.0)
-    mean_sd: tuple[float, float, float] = (0.7, 0.3, 0.5)
-    spread: tuple[float, float, float] = (0.4, 0.15, 0.3)
+    mean_sd: tuple[float, float, float] = (0.7, 0.3, 1.5)
+    spread: tuple[float, float, float] = (0.4, 0.15, 0.5)
     spread_log_sd: float = 0.6
 
     def columns(self, n_features: int) -> tuple[FloatArray, FloatArray, FloatArray]:

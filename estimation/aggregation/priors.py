@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from estimation.checks import FloatArray, probability_vector
-from estimation.ratings import RatingsError, item_key
+from estimation.ratings import RatingsError, item_key, shown
 
 #: What a concept prior may be given as, see `prior_of_items`.
 PriorLike = Mapping[Any, Any] | pd.Series | ArrayLike
@@ -73,7 +73,7 @@ def _look_up(ratings: pd.DataFrame, prior: Mapping[Any, Any]) -> FloatArray:
     unknown = [name for name in names if name not in prior]
     if unknown:
         msg = (
-            f"prior: no prior for item {unknown[0]!r} ({len(set(unknown))} items in all); "
+            f"prior: no prior for item {shown(unknown[0])} ({len(set(unknown))} items in all); "
             "a rating lies outside the design, or the prior lacks that input"
         )
         raise RatingsError(msg)
@@ -131,7 +131,8 @@ def item_indices(items: Any, n_inputs: int) -> "np.ndarray[Any, np.dtype[np.int6
         whole = False
         indices = np.zeros(0, dtype=np.int64)
     if not whole:
-        msg = f"ratings: items must be indices of inputs here, got {array.ravel()[0]!r} among them"
+        first = shown(array.ravel()[0])
+        msg = f"ratings: items must be indices of inputs here, got {first} among them"
         raise RatingsError(msg)
     outside = (indices < 0) | (indices >= n_inputs)
     if outside.any():

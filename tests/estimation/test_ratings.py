@@ -1,0 +1,72 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from estimation.ratings import RatingsError, check_ratings, rating_counts
+
+
+def table(**changes):
+    columns = {"item": [0, 0, 1, 1], "rater": ["a", "b", "a", "b"], "rating": [1, 0, None, 1]}
+    columns.update(changes)
+    return pd.DataFrame(columns)
+
+
+def test_counts_keep_cannot_tell_out_of_n_but_count_it():
+    counts = rating_counts(table())
+    assert counts.loc[0].to_dict() == {"n": 2, "k": 1, "n_cannot_tell": 0}
+    assert counts.loc[1].to_dict() == {"n": 1, "k": 1, "n_cannot_tell": 1}
+
+
+def test_counts_are_those_of_concept_and_item_where_there_are_concepts():
+    frame = table(rating=[1, 0, 1, 1], concept=["x", "x", "y", "y"], item=[0, 0, 0, 0])
+    counts = rating_counts(frame)
+    assert counts.loc[("x", 0), "k"] == 1
+    assert counts.loc[("y", 0), "k"] == 2
+
+
+@pytest.mark.parametrize(
+    "values", [[True, False, True, True], ["1", "0", "1", "1"], [1.0, 0, 1, 1]]
+)
+def test_ratings_become_float(values):
+    clean = check_ratings(table(rating=values))
+    assert clean["rating"].dtype == np.float64
+    assert clean["rating"].tolist() == [1.0, 0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("missing", ["item", "rater", "rating"])
+def test_missing_column_is_named(missing):
+    with pytest.raises(RatingsError, match=f"column '{missing}' is missing"):
+        check_ratings(table().drop(columns=missing))
+
+
+@pytest.mark.parametrize("bad", [2, -1, 0.5, "yes", float("inf")])
+def test_other_values_are_named_with_their_row(bad):
+    with pytest.raises(RatingsError, match=r"rating .* in row 2 is none of 1"):
+        check_ratings(table(rating=pd.Series([1, 0, bad, 1], dtype=object)))
+
+
+def test_empty_table():
+    with pytest.raises(RatingsError, match="empty"):
+        check_ratings(table().iloc[:0])
+
+
+def test_missing_rater():
+    with pytest.raises(RatingsError, match="column 'rater' has no value in row 1"):
+        check_ratings(table(rater=["a", None, "a", "b"]))
+
+
+def test_one_rater_twice_on_one_item():
+    with pytest.raises(RatingsError, match="rater 'a' rated item 0 more than once"):
+        check_ratings(table(rater=["a", "a", "a", "b"]))
+
+
+def test_same_item_of_two_concepts_is_no_duplicate():
+    frame = table(item=[0, 0, 0, 0], concept=["x", "x", "y", "y"])
+    assert len(check_ratings(frame)) == 4
+
+
+def test_the_table_given_is_left_alone():
+    frame = table(rating=["1", "0", None, "1"])
+    before = frame.copy()
+    check_ratings(frame)
+    pd.testing.assert_frame_equal(frame, before)
