@@ -1,12 +1,35 @@
 """Who may see what: a study belongs to its owner, and staff see all; for others it is not there."""
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404
 
 from annotation.models import Study
 
 User = AbstractBaseUser | AnonymousUser
+
+
+def logged_in(user: User) -> AbstractBaseUser:
+    """Take a request's user as somebody who can be named in a log.
+
+    Parameters
+    ----------
+    user : User
+        Of the request.
+
+    Returns
+    -------
+    AbstractBaseUser
+
+    Raises
+    ------
+    PermissionDenied
+        When nobody is logged in.
+    """
+    if not isinstance(user, AbstractBaseUser) or not user.is_authenticated:
+        raise PermissionDenied("Log in first.")
+    return user
 
 
 def studies_visible(user: User) -> "QuerySet[Study]":

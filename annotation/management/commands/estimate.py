@@ -26,7 +26,7 @@ class Command(StudyCommand):
             help="how ratings become labels (default: %(default)s)",
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **options: Any) -> None:
         """Make the run and print its leaderboard."""
         study = self.study(options)
         try:

@@ -19,7 +19,7 @@ class Command(BaseCommand):
             "--every", type=float, metavar="SECONDS", help="go on for ever, this often"
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **options: Any) -> None:
         """Expire them, once or for ever."""
         while True:
             self.stdout.write(f"{leases_expire()} leases expired")

@@ -24,7 +24,7 @@ class Command(StudyCommand):
             "--output", default="-", help="a file, or - for standard output (default)"
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **options: Any) -> None:
         """Write the file."""
         run = self.finished_run(self.study(options), options["aggregation"])
         lines = (

@@ -29,7 +29,7 @@ class Command(StudyCommand):
             "--draws", metavar="FILE", help="also write every draw with its probability and seed"
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **options: Any) -> None:
         """Write the files."""
         study = self.study(options)
         self.write_lines(csv_lines(RATING_COLUMNS, rating_rows(study)), options["output"])
