@@ -191,9 +191,7 @@ def _truth_figure(report: RunReport) -> Any:
             text=[_label(e) for e in chosen],
             hovertemplate="%{text}<br>reference %{x:.3f}, estimate %{y:.3f}<extra></extra>",
             marker={"size": 8, "color": colour},
-            error_y=_interval(
-                scores, [e.lower for e in chosen], [e.upper for e in chosen], colour
-            ),
+            error_y=_interval(scores, [e.lower for e in chosen], [e.upper for e in chosen], colour),
         )
     figure.add_scatter(
         x=ends, y=ends, mode="lines", line={"dash": "dot", "color": GREY}, showlegend=False

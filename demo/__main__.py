@@ -20,6 +20,7 @@ from rich.progress import (
 SEED = 0
 MEAN_ERROR = 0.23
 TASKS_A_RATER = 10
+INPUTS_PER_PAIR = 50
 
 console = Console()
 
@@ -32,6 +33,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--seed", type=int, default=SEED, help=f"of network, samples and raters (default {SEED})"
+    )
+    parser.add_argument(
+        "--inputs-per-pair",
+        type=int,
+        default=INPUTS_PER_PAIR,
+        help="inputs drawn for each (neuron, concept) pair of a new study "
+        f"(default {INPUTS_PER_PAIR})",
     )
     return parser.parse_args(arguments)
 
@@ -78,7 +86,12 @@ def main() -> None:
 
     with stage(2, "Five explanation methods; model-guided importance sampling") as say:
         study = stages.prepare_study(
-            probe, owner=owner, seed=options.seed, fresh=options.fresh, say=say
+            probe,
+            owner=owner,
+            seed=options.seed,
+            inputs_per_pair=options.inputs_per_pair,
+            fresh=options.fresh,
+            say=say,
         )
 
     with stage(3, "Simulated raters work through the web app") as say:

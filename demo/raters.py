@@ -21,7 +21,7 @@ from estimation.simulation import SimulatedRater
 
 #: Every this many raters one answers item by item, as the page's script does; the others send the
 #: whole form, as a browser without JavaScript does.
-SCRIPTED_EVERY = 4
+SCRIPTED_EVERY = 8
 CANNOT_TELL_RATE = 0.01
 
 

@@ -56,7 +56,6 @@ BAD_METHOD = METHODS["random_concept"]
 
 N_HIDDEN_NEURONS = 8
 N_OUTPUT_NEURONS = 6
-INPUTS_PER_PAIR = 60
 REDUNDANCY = 3
 RATING_BUDGET = 20_000
 
@@ -272,7 +271,13 @@ def explain(probe: Probe, *, seed: int) -> dict[str, list[NewExplanation]]:
 
 
 def prepare_study(
-    probe: Probe, *, owner: User, seed: int, fresh: bool, say: Callable[[str], None]
+    probe: Probe,
+    *,
+    owner: User,
+    seed: int,
+    inputs_per_pair: int,
+    fresh: bool,
+    say: Callable[[str], None],
 ) -> Study:
     """Return the demo's study, launched: the newest one, or another one when asked for.
 
@@ -281,6 +286,8 @@ def prepare_study(
     probe : Probe
     owner : User
     seed : int
+    inputs_per_pair : int
+        Of a new study; one that exists keeps its own.
     fresh : bool
         Start another study beside those that exist.
     say : callable
@@ -311,7 +318,7 @@ def prepare_study(
             sampling_design="model_guided",
             sampling_parameters={"gamma": 0.2},
             seed=seed,
-            inputs_per_pair=INPUTS_PER_PAIR,
+            inputs_per_pair=inputs_per_pair,
             redundancy=REDUNDANCY,
             items_per_task=15,
         )

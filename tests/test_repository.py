@@ -60,7 +60,7 @@ def test_the_web_process_starts_without_torch_and_pymc(statement: str) -> None:
         "heavy = {'torch', 'pymc', 'nutpie', 'sklearn'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
@@ -71,7 +71,9 @@ def test_nothing_is_unpickled() -> None:
     offenders = [
         path.relative_to(ROOT)
         for path in tracked_files()
-        if path.suffix == ".py" and path != Path(__file__) and forbidden.search(path.read_text())
+        if path.suffix == ".py"
+        and path != Path(__file__)
+        and forbidden.search(path.read_text())
         and "tests" not in path.parts
     ]
     assert not offenders
@@ -92,6 +94,7 @@ def test_no_absolute_path_of_a_machine_is_committed() -> None:
 @pytest.mark.parametrize("target", ["demo", "serve", "test", "check", "bench", "clean"])
 def test_every_make_target_is_documented(target: str) -> None:
     assert re.search(rf"^{target}:.*## \w", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert f"make {target}" in (ROOT / "README.md").read_text() + (
-        ROOT / "docs" / "development.md"
-    ).read_text()
+    assert (
+        f"make {target}"
+        in (ROOT / "README.md").read_text() + (ROOT / "docs" / "development.md").read_text()
+    )

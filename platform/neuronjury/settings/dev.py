@@ -23,8 +23,9 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-# Served straight from the packages: no collectstatic step on a laptop.
+# Served straight from the packages: no collectstatic step on a laptop, and no folder for it.
 WHITENOISE_USE_FINDERS = True
+STATIC_ROOT = None
 # The demo sets it for its own process, not for the site that `make serve` opens.
 NEURONJURY_ALLOW_SIMULATED_RATERS = os.environ.get("NEURONJURY_ALLOW_SIMULATED_RATERS") == "1"
 LOGGING["handlers"]["console"]["formatter"] = "plain"
