@@ -24,31 +24,28 @@ class Contingency:
         Neuron active and concept present.
     active : Tensor, shape (n_neurons, 1)
         Neuron active.
+    inactive : Tensor, shape (n_neurons, 1)
+        Neuron not active. Counted rather than subtracted: with weights, rounding would turn
+        "none" into a very small number, and an undefined score into a wrong one.
     present : Tensor, shape (1, n_concepts)
         Concept present.
+    absent : Tensor, shape (1, n_concepts)
+        Concept not present, counted likewise.
     total : float
         All inputs.
     """
 
     tp: Tensor
     active: Tensor
+    inactive: Tensor
     present: Tensor
+    absent: Tensor
     total: float
 
     @property
     def tn(self) -> Tensor:
         """Neuron not active and concept not present."""
-        return self.total - self.active - self.present + self.tp
-
-    @property
-    def inactive(self) -> Tensor:
-        """Neuron not active."""
-        return self.total - self.active
-
-    @property
-    def absent(self) -> Tensor:
-        """Concept not present."""
-        return self.total - self.present
+        return (self.inactive - (self.present - self.tp)).clamp(min=0)
 
 
 def contingency(
@@ -90,18 +87,27 @@ def contingency(
     scored = _columns.check(activations, concepts, weights)
     binarize = _columns.binarizer(scored, binarization)
     present = _columns.present(concept_threshold)
-    active = scored.activations.new_zeros(scored.activations.shape[1], dtype=torch.float64)
-    count = scored.activations.new_zeros(scored.concepts.shape[1], dtype=torch.float64)
+    by_neuron = scored.activations.new_zeros((2, scored.activations.shape[1]), dtype=torch.float64)
+    by_concept = scored.activations.new_zeros((2, scored.concepts.shape[1]), dtype=torch.float64)
     share = max(1, memory_budget // 2) if memory_budget > 0 else memory_budget
     tp = scored.empty_scores()
     for texts, values in _columns.rows_of(scored.concepts, share):
         there = present(values)
-        count[texts] = _columns.sums(there, scored.weights)
+        by_concept[0, texts] = _columns.sums(there, scored.weights)
+        by_concept[1, texts] = _columns.sums(~there, scored.weights)
         for neurons, rows in _columns.rows_of(scored.activations, share):
             marked = binarize(rows)
-            active[neurons] = _columns.sums(marked, scored.weights)
+            by_neuron[0, neurons] = _columns.sums(marked, scored.weights)
+            by_neuron[1, neurons] = _columns.sums(~marked, scored.weights)
             tp[neurons, texts] = joint_mass(marked, there, scored.weights)
-    return Contingency(tp, active[:, None], count[None, :], scored.total)
+    return Contingency(
+        tp,
+        by_neuron[0][:, None],
+        by_neuron[1][:, None],
+        by_concept[0][None, :],
+        by_concept[1][None, :],
+        scored.total,
+    )
 
 
 def joint_mass(left: Tensor, right: Tensor, weights: Tensor | None) -> Tensor:

@@ -58,8 +58,8 @@ def mean_activation_difference(
     def contrast(rows: Tensor) -> Tensor:
         there = present(rows)
         inside = _columns.sums(there, scored.weights)
-        outside = scored.total - inside
-        defined = (inside > 0) & (_columns.sums(~there, scored.weights) > 0)
+        outside = _columns.sums(~there, scored.weights)
+        defined = (inside > 0) & (outside > 0)
         inside, outside = (torch.where(defined, x, torch.nan)[:, None] for x in (inside, outside))
         shares = torch.where(there, 1 / inside, -1 / outside)
         return shares if scored.weights is None else shares.mul_(scored.weights)

@@ -340,7 +340,7 @@ def balanced_accuracy(
         memory_budget=memory_budget,
     )
     return _columns.undefined_where(
-        (t.tp / t.active + t.tn / t.inactive) / 2, (t.active == 0) | (t.inactive <= 0)
+        (t.tp / t.active + t.tn / t.inactive) / 2, (t.active == 0) | (t.inactive == 0)
     )
 
 
@@ -394,5 +394,5 @@ def inverse_balanced_accuracy(
         memory_budget=memory_budget,
     )
     return _columns.undefined_where(
-        (t.tp / t.present + t.tn / t.absent) / 2, (t.present == 0) | (t.absent <= 0)
+        (t.tp / t.present + t.tn / t.absent) / 2, (t.present == 0) | (t.absent == 0)
     )

@@ -65,7 +65,7 @@ def auroc(
     scored = _columns.check(activations, concepts, weights)
     binarize = _columns.binarizer(scored, binarization)
 
-    def reference(rows: Tensor) -> tuple[Tensor, Tensor]:
+    def reference(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return _reference(binarize(rows), scored.weights)
 
     def ranks(rows: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def auroc(
         memory_budget,
         reference,
         ranks,
-        lambda sets, values: _mann_whitney(sets, values, scored.total),
+        _mann_whitney,
         copies=_RANKING_COPIES,
         outer="concepts",
     )
@@ -132,7 +132,7 @@ def inverse_auroc(
     def ranks(rows: Tensor) -> Tensor:
         return _weighted_ranks(rows, scored.weights)
 
-    def reference(rows: Tensor) -> tuple[Tensor, Tensor]:
+    def reference(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return _reference(present(rows), scored.weights)
 
     return _columns.fill(
@@ -140,7 +140,7 @@ def inverse_auroc(
         memory_budget,
         ranks,
         reference,
-        lambda values, sets: _mann_whitney(sets, values, scored.total).T,
+        lambda values, sets: _mann_whitney(sets, values).T,
         copies=_RANKING_COPIES,
         outer="neurons",
     )
@@ -200,15 +200,19 @@ def _weighted_ranks(rows: Tensor, weights: Tensor | None) -> Tensor:
     return ranks if weights is None else ranks.mul_(weights)
 
 
-def _reference(sets: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return reference sets as numbers, and their weights, NaN where a side is empty."""
-    mass = _columns.sums(sets, weights)
-    defined = sets.any(dim=1) & ~sets.all(dim=1)
-    return sets.to(torch.float64), torch.where(defined, mass, torch.nan)
+def _reference(sets: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return reference sets as numbers, and the weights inside and outside them.
+
+    An empty side has weight NaN. The outside is summed, not subtracted: rounding would hide that
+    it is empty.
+    """
+    inside, outside = _columns.sums(sets, weights), _columns.sums(~sets, weights)
+    defined = (inside > 0) & (outside > 0)
+    inside, outside = (torch.where(defined, side, torch.nan)[:, None] for side in (inside, outside))
+    return sets.to(torch.float64), inside, outside
 
 
-def _mann_whitney(sets: tuple[Tensor, Tensor], ranks: Tensor, total: float) -> Tensor:
-    members, mass = sets
-    mass = mass[:, None]
-    wins = members @ ranks.T - mass.square() / 2
-    return wins.div_(mass * (total - mass)).clamp_(0.0, 1.0)
+def _mann_whitney(sets: tuple[Tensor, Tensor, Tensor], ranks: Tensor) -> Tensor:
+    members, inside, outside = sets
+    wins = members @ ranks.T - inside.square() / 2
+    return wins.div_(inside * outside).clamp_(0.0, 1.0)

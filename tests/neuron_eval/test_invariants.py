@@ -1,0 +1,162 @@
+"""What must hold for every metric of the registry, whatever the data.
+
+A metric that is registered later inherits these tests; nothing here names a metric.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from neuron_eval.binarize import AlreadyBinary, TopFraction
+from neuron_eval.registry import METRICS
+from neuron_eval.validation import InputError
+
+ALL = sorted(METRICS)
+FIXED = [name for name in ALL if not METRICS[name].sampled]
+SAMPLED = [name for name in ALL if METRICS[name].sampled]
+N_INPUTS = st.integers(1, 24)
+
+
+@st.composite
+def inputs(draw):
+    """Few levels, so that ties, constants and empty sides come up often."""
+    n = draw(N_INPUTS)
+    levels = draw(st.sampled_from([(0, 1), (-2, 2), (-50, 50)]))
+    a = draw(hnp.arrays(np.int64, (n, 2), elements=st.integers(*levels))) * 0.37
+    steps = draw(st.sampled_from([1, 4, 64]))
+    c = draw(hnp.arrays(np.int64, (n, 3), elements=st.integers(0, steps))) / steps
+    w = draw(hnp.arrays(np.int64, n, elements=st.integers(0, 3)))
+    if w.sum() == 0:
+        w[0] = 1
+    return a, c, w
+
+
+def score(name, a, c, **options):
+    metric = METRICS[name]
+    if "binarization" in metric.parameters:
+        options.setdefault("binarization", TopFraction(0.2))
+    return metric(a, c, **options).numpy()
+
+
+def same(got, expected):
+    np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", FIXED)
+@settings(max_examples=40, deadline=None)
+@given(inputs())
+def test_a_weight_of_two_is_the_row_twice(name, data):
+    a, c, w = data
+    repeated = score(name, np.repeat(a, w, axis=0), np.repeat(c, w, axis=0))
+    same(score(name, a, c, weights=w), repeated)
+    same(score(name, a, c, weights=w * 0.37), repeated)
+
+
+@pytest.mark.parametrize("name", FIXED)
+@settings(max_examples=25, deadline=None)
+@given(inputs(), st.randoms(use_true_random=False))
+def test_order_of_rows_and_columns_is_irrelevant(name, data, random):
+    a, c, w = data
+    expected = score(name, a, c, weights=w)
+    rows = random.sample(range(len(a)), len(a))
+    same(score(name, a[rows], c[rows], weights=w[rows]), expected)
+    same(score(name, a[:, ::-1], c[:, ::-1], weights=w), expected[::-1, ::-1])
+    same(score(name, a[:, [1]], c[:, [2]], weights=w), expected[[1]][:, [2]])
+
+
+@pytest.mark.parametrize("name", ALL)
+@settings(max_examples=25, deadline=None)
+@given(inputs())
+def test_scores_keep_their_range_and_do_not_touch_their_input(name, data):
+    a, c, w = data
+    copies = a.copy(), c.copy(), w.copy()
+    scores = score(name, a, c, weights=w)
+    for array, copy in zip((a, c, w), copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    assert scores.shape == (2, 3)
+    assert not np.isinf(scores).any()
+    if METRICS[name].range is not None:
+        low, high = METRICS[name].range
+        defined = scores[~np.isnan(scores)]
+        assert (defined >= low - 1e-12).all()
+        assert (defined <= high + 1e-12).all()
+
+
+@pytest.mark.parametrize("name", [n for n in FIXED if METRICS[n].symmetric])
+@settings(max_examples=25, deadline=None)
+@given(hnp.arrays(np.bool_, st.tuples(N_INPUTS, st.just(2))))
+def test_symmetric_metrics_exchange_binary_sides(name, both):
+    parameters = METRICS[name].parameters
+    options = {"binarization": AlreadyBinary()} if "binarization" in parameters else {}
+    a, c = both[:, [0]].astype(float), both[:, [1]].astype(float)
+    same(score(name, a, c, **options), score(name, c, a, **options))
+
+
+@pytest.mark.parametrize("name", FIXED)
+@settings(max_examples=25, deadline=None)
+@given(inputs(), st.sampled_from([0.3, 1.0, 1e5]), st.sampled_from([0.0, -7.0, 1e3]))
+def test_units_of_the_activations(name, data, factor, shift):
+    a, c, w = data
+    metric = METRICS[name]
+    factor = factor if metric.scale_free else 1.0
+    shift = shift if metric.shift_free else 0.0
+    got = score(name, a * factor + shift, c, weights=w)
+    np.testing.assert_allclose(got, score(name, a, c, weights=w), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_chunks_types_and_threads_change_nothing(name, weighted):
+    rng = np.random.default_rng(5)
+    a = rng.normal(size=(300, 9)).round(1).astype(np.float32)
+    c = (rng.random((300, 11)) ** 3).round(2).astype(np.float32)
+    w = rng.random(300) if weighted else None
+    expected = score(name, a, c, weights=w)
+    for budget in (1, 50_000, 1 << 20):
+        same(score(name, a, c, weights=w, memory_budget=budget), expected)
+    same(score(name, torch.from_numpy(a), pd.DataFrame(c), weights=w), expected)
+    same(score(name, np.asfortranarray(a.astype(np.float64)), c, weights=w), expected)
+    torch.set_num_threads(2)
+    try:
+        same(score(name, a, c, weights=w), expected)
+    finally:
+        torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_sampled_metrics_draw_by_seed_and_estimate_the_same_with_weights(name):
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(400, 1))
+    c = np.clip(0.5 + 0.3 * a + 0.2 * rng.normal(size=(400, 1)), 0, 1)
+    w = rng.integers(1, 4, size=400)
+    assert score(name, a, c, seed=1) == score(name, a, c, seed=1)
+    draws = [score(name, a, c, weights=w, seed=s).item() for s in range(200)]
+    many = np.repeat(a, w, axis=0), np.repeat(c, w, axis=0)
+    repeated = [score(name, *many, seed=s).item() for s in range(200)]
+    assert len(set(draws)) > 100
+    # Two means of 200 draws: 5 standard errors of their difference, false alarm below 1e-6;
+    # repeated rows may be drawn twice, which on 400 inputs moves the mean by less than that.
+    error = np.sqrt((np.var(draws) + np.var(repeated)) / 200)
+    assert np.mean(draws) == pytest.approx(np.mean(repeated), abs=5 * error)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"concepts": np.full((4, 2), 0.5)}, "concepts: found 4 rows, expected 5"),
+        ({"activations": np.full((5, 1), np.nan)}, "neuron 0 on input 0 is nan"),
+        ({"concepts": np.full((5, 1), 1.1)}, "concept 0 on input 0 is 1.1"),
+        ({"weights": [1, 1, -1, 1, 1]}, "weight of input 2 is -1"),
+        ({"activations": np.zeros((0, 1)), "concepts": np.zeros((0, 1))}, "at least one input"),
+        ({"memory_budget": 0}, "memory_budget: found 0"),
+    ],
+)
+def test_bad_input_is_named(name, change, message):
+    given = {"activations": np.arange(5.0)[:, None], "concepts": np.eye(5)[:, :2], **change}
+    with pytest.raises(InputError, match=message):
+        METRICS[name](given.pop("activations"), given.pop("concepts"), **given)
