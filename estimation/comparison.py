@@ -182,8 +182,8 @@ def _checked(scores: pd.DataFrame, *, needs_sd: bool) -> pd.DataFrame:
             first = clean[bad].iloc[0]
             pair = f"neuron {shown(first['neuron'])}, method {shown(first['method'])}"
             msg = (
-                f"scores: {column} {shown(first[column])} of {pair} cannot be used; leave undefined "
-                "scores out of the table"
+                f"scores: {column} {shown(first[column])} of {pair} cannot be used; leave "
+                "undefined scores out of the table"
             )
             raise EstimationError(msg)
     return clean
