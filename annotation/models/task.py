@@ -71,7 +71,10 @@ class Item(models.Model):
                     n_draws=0, draw_probability__isnull=True, inclusion_probability__isnull=True
                 )
                 | models.Q(
+                    # isnull: a comparison with NULL is unknown, which a check lets pass
                     n_draws__gte=1,
+                    draw_probability__isnull=False,
+                    inclusion_probability__isnull=False,
                     draw_probability__gt=0,
                     draw_probability__lte=1,
                     inclusion_probability__gt=0,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from estimation.sampling import Draw
+    from estimation.sampling import Draw as Draw
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from estimation.sampling import Draw
+    from annotation.science.sampling import Draw
 
 #: Posterior draws of the hierarchical model that are carried into scores.
 POSTERIOR_DRAWS = 200

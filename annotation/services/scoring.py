@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from estimation.sampling import Draw
+    from annotation.science.sampling import Draw
 
 ESTIMATOR = "importance_weighted"
 #: From an explanation's key to its score and its reference score.

@@ -1,0 +1,119 @@
+"""A rater's way through a study."""
+
+import pytest
+
+from annotation.exceptions import ConsentMissing, InvalidInput, NothingSubmitted, StudyNotOpen
+from annotation.models import AssignmentStatus, Participation, Rater
+from annotation.services.assignments import assignment_lease
+from annotation.services.raters import (
+    consent_decline,
+    consent_give,
+    instructions_confirm,
+    participation_complete,
+    rater_arrive,
+)
+from annotation.services.studies import study_pause
+from tests.annotation.factories import make_participation, make_study, rate_task
+
+pytestmark = pytest.mark.django_db
+
+
+def test_arriving_again_is_the_same_participation() -> None:
+    study = make_study()
+    first = rater_arrive(study=study, channel="direct", external_id="abc")
+    assert rater_arrive(study=study, channel="direct", external_id=" abc ") == first
+    assert rater_arrive(study=study, channel="prolific", external_id="abc") != first
+    assert Participation.objects.count() == 2
+
+
+def test_a_rater_of_two_studies_is_one_rater() -> None:
+    first = rater_arrive(study=make_study(), channel="direct", external_id="abc")
+    second = rater_arrive(study=make_study(), channel="direct", external_id="abc")
+    assert first != second
+    assert first.rater == second.rater
+
+
+def test_the_panels_id_is_kept_as_a_keyed_hash_only(settings) -> None:
+    study = make_study()
+    rater_arrive(study=study, channel="prolific", external_id="5f3c1a2b")
+    settings.SECRET_KEY = "another key"
+    rater_arrive(study=study, channel="prolific", external_id="5f3c1a2b")
+    hashes = list(Rater.objects.values_list("external_id_hash", flat=True))
+    assert len(set(hashes)) == 2
+    assert all(len(text) == 64 and "5f3c1a2b" not in text for text in hashes)
+
+
+@pytest.mark.parametrize(
+    ("channel", "external_id", "message"),
+    [("mturk", "a", "channel: 'mturk' is none of"), ("direct", "  ", "external_id: it is empty")],
+)
+def test_bad_arrivals(channel: str, external_id: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        rater_arrive(study=make_study(), channel=channel, external_id=external_id)
+
+
+def test_a_paused_study_takes_no_new_raters_but_knows_its_own() -> None:
+    study = make_study()
+    known = rater_arrive(study=study, channel="direct", external_id="known")
+    study_pause(study=study, actor=study.owner)
+    assert rater_arrive(study=study, channel="direct", external_id="known") == known
+    with pytest.raises(StudyNotOpen, match="is paused; it takes no new raters"):
+        rater_arrive(study=study, channel="direct", external_id="new")
+    assert not Participation.objects.exclude(pk=known.pk).exists()
+
+
+def test_consent_keeps_its_time_and_version() -> None:
+    study = make_study(consent_version="2")
+    participation = make_participation(study, ready=False)
+    consent_give(participation=participation)
+    first = participation.consented_at
+    assert first is not None
+    assert participation.consent_version == "2"
+    consent_give(participation=participation)
+    assert participation.consented_at == first
+    study.consent_version = "3"
+    study.save()
+    consent_give(participation=participation)
+    assert participation.consent_version == "3"
+    assert participation.consented_at > first
+
+
+def test_instructions_need_consent() -> None:
+    participation = make_participation(make_study(), ready=False)
+    with pytest.raises(ConsentMissing, match="agree"):
+        instructions_confirm(participation=participation)
+    consent_give(participation=participation)
+    instructions_confirm(participation=participation)
+    first = participation.instructions_read_at
+    instructions_confirm(participation=participation)
+    assert participation.instructions_read_at == first is not None
+
+
+def test_declining_frees_the_task_and_keeps_the_record_of_consent() -> None:
+    participation = make_participation(make_study())
+    assignment = assignment_lease(participation=participation)
+    assert assignment is not None
+    consent_decline(participation=participation)
+    assignment.refresh_from_db()
+    participation.refresh_from_db()
+    assert assignment.status == AssignmentStatus.RETURNED
+    assert participation.consented_at is not None
+    assert participation.declined_at is not None
+    with pytest.raises(ConsentMissing):
+        assignment_lease(participation=participation)
+    consent_give(participation=participation)
+    assert participation.declined_at is None
+    assert assignment_lease(participation=participation) is not None
+
+
+def test_the_completion_code_is_made_once_after_a_submitted_task() -> None:
+    participation = make_participation(make_study())
+    assignment = assignment_lease(participation=participation)
+    assert assignment is not None
+    with pytest.raises(NothingSubmitted, match="submit at least one task"):
+        participation_complete(participation=participation)
+    rate_task(assignment, "absent")
+    code = participation_complete(participation=participation).completion_code
+    assert len(code) == 10
+    assert participation_complete(participation=participation).completion_code == code
+    assert participation.completion_code == code
