@@ -17,7 +17,7 @@ from estimation.score_estimate import (
     ScoreEstimate,
     check_level,
     effective_draws,
-    mixture_interval,
+    estimate_from_imputations,
     undefined_score,
     weight_warnings,
 )
@@ -71,7 +71,8 @@ def published_correlation(
     centred = soft[0] - mean
     variance = float(np.mean(weights * centred**2))
     n_rated = int(draw.unique_indices.size)
-    if variance <= 1e-15:
+    # the weights do not average to exactly 1, so constant labels would still give some number
+    if soft[0].min() == soft[0].max() or variance <= 1e-15:
         notes.append(_constant_note(soft[0]))
         return undefined_score("published", level, n_effective, n_rated, tuple(notes))
     raw = float(np.mean(weights * scaled * centred) / np.sqrt(variance))
@@ -85,22 +86,14 @@ def published_correlation(
         - raw * float(np.mean(weights * centred)) / variance
     )
     sampling_variance = variance_of_mean(influence + slope * weights * soft[0], draw)
-    lower, upper = mixture_interval(
+    return estimate_from_imputations(
         np.array([score]),
         np.array([sampling_variance]),
         level=level,
-        degrees_of_freedom=max(n_effective - 1, 1.0),
-    )
-    return ScoreEstimate(
-        score,
-        lower,
-        upper,
-        level,
-        float(np.sqrt(sampling_variance)),
-        n_effective,
-        n_rated,
-        "published",
-        tuple(notes),
+        n_effective=n_effective,
+        n_inputs_rated=n_rated,
+        estimator="published",
+        warnings=notes,
     )
 
 
@@ -191,22 +184,14 @@ def importance_weighted_correlation(
             "they are left out, so the interval is too short: rate more inputs"
         )
     moments = weighted_pearson(scaled, imputed[defined], draw)
-    lower, upper = mixture_interval(
+    return estimate_from_imputations(
         moments.scores,
         moments.variances,
         level=level,
-        degrees_of_freedom=max(n_effective - 2, 1.0),
-    )
-    return ScoreEstimate(
-        float(moments.scores.mean()),
-        lower,
-        upper,
-        level,
-        float(np.sqrt(moments.variances.mean() + moments.scores.var())),
-        n_effective,
-        n_rated,
-        "importance_weighted",
-        tuple(notes),
+        n_effective=n_effective,
+        n_inputs_rated=n_rated,
+        estimator="importance_weighted",
+        warnings=notes,
     )
 
 
@@ -231,7 +216,8 @@ def weighted_pearson(scaled: FloatArray, labels: FloatArray, draw: Draw) -> Weig
     z_a = z_a / np.sqrt(np.mean(relative * z_a**2))
     z_c = labels - np.mean(relative * labels, axis=1, keepdims=True)
     z_c = z_c / np.sqrt(np.mean(relative * z_c**2, axis=1, keepdims=True))
-    scores = np.mean(relative * z_a * z_c, axis=1)
+    # rounding can carry a perfect correlation past 1
+    scores = np.clip(np.mean(relative * z_a * z_c, axis=1), -1.0, 1.0)
     influence = z_a * z_c - 0.5 * scores[:, None] * (z_a**2 + z_c**2)
     return WeightedMoments(scores, variance_of_mean(relative * influence, draw))
 

@@ -13,7 +13,8 @@ are too small in absolute value.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,16 +22,25 @@ from numpy.typing import ArrayLike
 from estimation.checks import EstimationError, FloatArray, finite_vector, standardized
 from estimation.correlation import importance_weighted_correlation, variance_of_mean
 from estimation.imputation import DEFAULT_IMPUTATIONS, impute_labels
-from estimation.model_correlation import checked_rows
+from estimation.model_correlation import checked_rows, model_assisted_correlation
 from estimation.sampling import Draw
 from estimation.score_estimate import (
     ScoreEstimate,
     check_level,
     effective_draws,
-    mixture_interval,
+    estimate_from_imputations,
     undefined_score,
     weight_warnings,
 )
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """Settings of an estimate, as every estimator takes them."""
+
+    level: float
+    n_imputations: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ def linear_explanation_correlation(
     draws: Sequence[Draw],
     g: Sequence[ArrayLike],
     *,
+    prediction: Sequence[ArrayLike] | None = None,
     level: float = 0.95,
     n_imputations: int = DEFAULT_IMPUTATIONS,
     seed: int = 0,
@@ -66,6 +77,10 @@ def linear_explanation_correlation(
         Sample of each (neuron, concept) pair.
     g : sequence of array-like, each of shape (n_posterior, n_inputs)
         P(c_ij = 1 | parameters, ratings) of each concept, rows being the same posterior draws.
+    prediction : sequence of array-like, each of shape (n_posterior, n_inputs), optional
+        P(c_ij = 1 | parameters) before an input's own ratings. With it, moments are those of the
+        model over all inputs corrected by the weighted sample, as in `model_assisted_correlation`;
+        without it, those of the weighted sample alone.
     level : float
         Nominal coverage of the interval.
     n_imputations : int
@@ -76,8 +91,8 @@ def linear_explanation_correlation(
     Returns
     -------
     ScoreEstimate
-        With one concept of positive coefficient the importance-weighted estimate itself.
-        ``n_effective`` is the smallest over the concepts.
+        With one concept of positive coefficient the estimate of that concept alone (estimator
+        "model_assisted" or "importance_weighted"). ``n_effective`` is the smallest of all concepts.
 
     Raises
     ------
@@ -98,23 +113,25 @@ def linear_explanation_correlation(
     if not np.any(b):
         msg = "coefficients: all zero, so the explanation is constant; leave it out of the study"
         raise EstimationError(msg)
+    if prediction is not None and len(prediction) != b.size:
+        msg = f"prediction: {len(prediction)} of them for {b.size} concepts; give one a concept"
+        raise EstimationError(msg)
+    settings = _Settings(level, n_imputations, seed)
     if b.size == 1 and b[0] > 0:
-        rows = checked_rows(g[0], scaled.size, "g")
-        return importance_weighted_correlation(
-            activation,
-            draws[0],
-            rows[:, draws[0].indices],
-            level=level,
-            n_imputations=n_imputations,
-            seed=seed,
-        )
+        return _single(activation, draws[0], g[0], prediction, settings)
     posteriors = [checked_rows(rows, scaled.size, f"g[{j}]") for j, rows in enumerate(g)]
     if len({rows.shape[0] for rows in posteriors}) > 1:
         msg = "g: concepts have different numbers of posterior draws; use the same draws for all"
         raise EstimationError(msg)
+    predicted = (
+        [None] * b.size
+        if prediction is None
+        else [
+            checked_rows(rows, scaled.size, f"prediction[{j}]") for j, rows in enumerate(prediction)
+        ]
+    )
     parts = [
-        _part(scaled, draw, rows, n_imputations=n_imputations, seed=seed + j)
-        for j, (draw, rows) in enumerate(zip(draws, posteriors, strict=True))
+        _part(scaled, draws[j], posteriors[j], predicted[j], settings, j) for j in range(b.size)
     ]
     cross = _cross_covariances(posteriors, n_imputations)
     numerator = sum(b[j] * part.covariance for j, part in enumerate(parts))
@@ -140,53 +157,81 @@ def linear_explanation_correlation(
         influence = (b[j] / sd)[:, None] * part.covariance_influence[usable]
         influence -= (0.5 * scores * b[j] ** 2 / sd**2)[:, None] * part.variance_influence[usable]
         sampling += variance_of_mean(influence, part.draw)
-    lower, upper = mixture_interval(
-        scores, sampling, level=level, degrees_of_freedom=max(n_effective - 2, 1.0)
+    return estimate_from_imputations(
+        scores,
+        sampling,
+        level=level,
+        n_effective=n_effective,
+        n_inputs_rated=n_rated,
+        estimator="linear",
+        warnings=notes,
     )
-    return ScoreEstimate(
-        float(scores.mean()),
-        lower,
-        upper,
-        level,
-        float(np.sqrt(sampling.mean() + scores.var())),
-        n_effective,
-        n_rated,
-        "linear",
-        tuple(notes),
-    )
+
+
+def _single(
+    activation: ArrayLike,
+    draw: Draw,
+    g: ArrayLike,
+    prediction: Sequence[ArrayLike] | None,
+    settings: _Settings,
+) -> ScoreEstimate:
+    """Estimate the score of a single concept, which no coefficient above zero changes."""
+    options: dict[str, Any] = asdict(settings)
+    if prediction is not None:
+        return model_assisted_correlation(activation, draw, g, prediction[0], **options)
+    rows = checked_rows(g, draw.n_inputs, "g")
+    return importance_weighted_correlation(activation, draw, rows[:, draw.indices], **options)
 
 
 def _part(
-    scaled: FloatArray, draw: Draw, rows: FloatArray, *, n_imputations: int, seed: int
+    scaled: FloatArray,
+    draw: Draw,
+    rows: FloatArray,
+    predicted: FloatArray | None,
+    settings: _Settings,
+    number: int,
 ) -> _Part:
-    """Self-normalised moments of one concept's sample, a row an imputed labelling."""
+    """Moments of one concept and their influences, a row an imputed labelling."""
     if draw.n_inputs != scaled.size:
         msg = f"draws: made over {draw.n_inputs} inputs, but there are {scaled.size} activations"
         raise EstimationError(msg)
-    # an all-but-certain posterior still gives n_imputations rows, so that concepts line up
-    labels = impute_labels(rows[:, draw.indices], draw, n_imputations=n_imputations, seed=seed)
-    labels = labels[np.arange(n_imputations) * labels.shape[0] // n_imputations]
+    m = settings.n_imputations
+    labels = impute_labels(
+        rows[:, draw.indices], draw, n_imputations=m, seed=settings.seed + number
+    )
+    # labels that are known for sure come as one row; repeated, so that concepts line up
+    labels = labels[np.arange(m) * labels.shape[0] // m]
     relative = draw.weights / draw.weights.mean()
     sampled = scaled[draw.indices]
-    mu = np.mean(relative * labels, axis=1, keepdims=True)
-    off = labels - mu
-    # scaled has mean 0 and variance 1 over all inputs; the weighted mean of the sample is used to
-    # centre it as well, which takes the sample's luck with activations out
-    a_off = sampled - np.mean(relative * sampled)
-    covariance = np.mean(relative * a_off * off, axis=1)
-    variance = mu[:, 0] * (1 - mu[:, 0])
-    # divided by the weighted variance of the activations, whose value over all inputs is known
-    a_variance = np.mean(relative * a_off**2)
-    ratio = 1.0 / np.sqrt(a_variance)
-    covariance_influence = ratio * (
-        a_off * off - covariance[:, None]
-    ) - 0.5 * ratio**3 * covariance[:, None] * (a_off**2 - a_variance)
-    variance_influence = (1 - 2 * mu) * off
+    if predicted is not None:
+        if predicted.shape[0] != rows.shape[0]:
+            msg = f"prediction: {predicted.shape[0]} posterior draws, but g has {rows.shape[0]}"
+            raise EstimationError(msg)
+        p = predicted[np.arange(m) * predicted.shape[0] // m]
+        residual = labels - p[:, draw.indices]
+        off = residual - np.mean(relative * residual, axis=1, keepdims=True)
+        mu = p.mean(axis=1, keepdims=True) + np.mean(relative * residual, axis=1, keepdims=True)
+        mu = np.clip(mu, 0.5 / scaled.size, 1 - 0.5 / scaled.size)
+        gap = np.mean(relative * sampled * residual, axis=1)
+        covariance = p @ scaled / scaled.size + gap
+        covariance_influence = sampled * residual - gap[:, None]
+    else:
+        mu = np.mean(relative * labels, axis=1, keepdims=True)
+        off = labels - mu
+        # divided by the weighted deviation of the activations, whose value over all inputs is 1:
+        # that takes the sample's luck with large activations out
+        a_off = sampled - np.mean(relative * sampled)
+        a_variance = float(np.mean(relative * a_off**2))
+        raw = np.mean(relative * a_off * off, axis=1)
+        ratio = 1.0 / np.sqrt(a_variance)
+        covariance = raw * ratio
+        covariance_influence = ratio * (a_off * off - raw[:, None])
+        covariance_influence -= 0.5 * ratio**3 * raw[:, None] * (a_off**2 - a_variance)
     return _Part(
-        covariance * ratio,
-        variance,
+        covariance,
+        mu[:, 0] * (1 - mu[:, 0]),
         relative * covariance_influence,
-        relative * variance_influence,
+        relative * (1 - 2 * mu) * off,
         draw,
     )
 

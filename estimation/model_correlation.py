@@ -16,7 +16,7 @@ from estimation.score_estimate import (
     ScoreEstimate,
     check_level,
     effective_draws,
-    mixture_interval,
+    estimate_from_imputations,
     undefined_score,
     weight_warnings,
 )
@@ -184,19 +184,14 @@ def model_assisted_correlation(
     contribution = influence * residual
     contribution -= np.mean(relative * contribution, axis=1, keepdims=True)
     variances = variance_of_mean(relative * contribution, draw)
-    lower, upper = mixture_interval(
-        scores, variances, level=level, degrees_of_freedom=max(n_effective - 2, 1.0)
-    )
-    return ScoreEstimate(
-        float(scores.mean()),
-        lower,
-        upper,
-        level,
-        float(np.sqrt(variances.mean() + scores.var())),
-        n_effective,
-        n_rated,
-        "model_assisted",
-        tuple(notes),
+    return estimate_from_imputations(
+        scores,
+        variances,
+        level=level,
+        n_effective=n_effective,
+        n_inputs_rated=n_rated,
+        estimator="model_assisted",
+        warnings=notes,
     )
 
 

@@ -11,6 +11,8 @@ from estimation.checks import EstimationError, FloatArray
 #: Below this many effective draws, or above this share of one input, weights are called degenerate.
 FEW_EFFECTIVE_DRAWS = 20.0
 LARGE_SHARE = 0.25
+#: Fewest distinct inputs that an interval is made from.
+FEW_INPUTS = 5
 #: Correlations are kept this far from -1 and 1, where Fisher's z is infinite.
 Z_LIMIT = 1 - 1e-9
 
@@ -137,6 +139,64 @@ def mixture_interval(
         # every component is below `probability` left of its own quantile, hence the brackets
         quantiles.append(float(brentq(excess, low - 1e-9, high + 1e-9, xtol=1e-8)))
     return float(np.tanh(quantiles[0])), float(np.tanh(quantiles[1]))
+
+
+def estimate_from_imputations(
+    scores: FloatArray,
+    variances: FloatArray,
+    *,
+    level: float,
+    n_effective: float,
+    n_inputs_rated: int,
+    estimator: str,
+    warnings: list[str],
+) -> ScoreEstimate:
+    """Make an estimate from the scores of imputed labellings and their sampling variances.
+
+    Parameters
+    ----------
+    scores, variances : ndarray, shape (m,)
+        See `mixture_interval`.
+    level : float
+        Nominal coverage.
+    n_effective : float
+        Effective number of draws; the t-distributions have two degrees of freedom less.
+    n_inputs_rated : int
+        Distinct inputs rated; with fewer than `FEW_INPUTS` the interval is [-1, 1], because two
+        points always lie on a line and say nothing of their variance.
+    estimator : str
+        Name.
+    warnings : list of str
+        Warnings so far.
+
+    Returns
+    -------
+    ScoreEstimate
+        The score is the mean over labellings.
+    """
+    score = float(scores.mean())
+    error = float(np.sqrt(variances.mean() + scores.var()))
+    if n_inputs_rated < FEW_INPUTS:
+        lower, upper = -1.0, 1.0
+        warnings = [
+            *warnings,
+            f"only {n_inputs_rated} distinct inputs, too few for an interval: rate {FEW_INPUTS}",
+        ]
+    else:
+        lower, upper = mixture_interval(
+            scores, variances, level=level, degrees_of_freedom=max(n_effective - 2, 1.0)
+        )
+    return ScoreEstimate(
+        score,
+        min(lower, score),  # a mean may leave the quantiles of a lopsided mixture
+        max(upper, score),
+        level,
+        error,
+        n_effective,
+        n_inputs_rated,
+        estimator,
+        tuple(warnings),
+    )
 
 
 def effective_draws(weights: FloatArray) -> float:

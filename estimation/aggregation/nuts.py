@@ -114,6 +114,8 @@ def sample_density(
         seed=seed,
         save_warmup=False,
         progress_bar=False,
+        # smaller steps than nutpie's default of 0.8: spreads of few concepts make funnels
+        target_accept=0.9,
     )
 
 
@@ -144,6 +146,7 @@ def sample_pymc(model: Any, *, draws: int, tune: int, chains: int, seed: int) ->
             random_seed=seed,
             progressbar=False,
             compute_convergence_checks=False,
+            target_accept=0.9,
         )
 
 

@@ -1,0 +1,397 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from estimation.checks import EstimationError
+from estimation.correlation import (
+    importance_weighted_correlation,
+    published_correlation,
+    variance_of_mean,
+)
+from estimation.imputation import impute_labels
+from estimation.linear_explanations import linear_explanation_correlation
+from estimation.model_correlation import model_assisted_correlation, posterior_correlation
+from estimation.sampling import (
+    Draw,
+    SamplingError,
+    draw_model_guided,
+    draw_top,
+    draw_uniform,
+    pool_draws,
+)
+from estimation.score_estimate import mixture_interval
+from estimation.simulated_study import REGIMES, simulate_pair
+
+PAIR = simulate_pair(REGIMES["base"], n_inputs=1000, seed=0)
+DRAW = draw_model_guided(PAIR.activation, PAIR.prior, n_draws=180, seed=1)
+
+
+def census(n):
+    """A draw that takes every input exactly once, all weights 1."""
+    return Draw("uniform", np.arange(n), np.full(n, 1 / n), n, 0, {}, np.full(n, 1 / n))
+
+
+def soft_labels(seed=0):
+    return np.random.default_rng(seed).beta(0.5, 1.0, DRAW.n_draws)
+
+
+# --- the published estimator
+
+
+def test_published_formula():
+    labels = soft_labels()
+    a = (PAIR.activation - PAIR.activation.mean()) / PAIR.activation.std()
+    w = 1 / (1000 * DRAW.probabilities)
+    mu = np.mean(w * labels)
+    sd = np.sqrt(np.mean(w * (labels - mu) ** 2))
+    expected = np.mean(w * a[DRAW.indices] * (labels - mu)) / sd
+    estimate = published_correlation(PAIR.activation, DRAW, labels)
+    assert estimate.score == pytest.approx(expected, rel=1e-12)
+    assert estimate.estimator == "published"
+
+
+def test_published_and_weighted_are_pearson_on_a_census():
+    draw = census(1000)
+    expected = np.corrcoef(PAIR.activation, PAIR.truth)[0, 1]
+    for estimator in (published_correlation, importance_weighted_correlation):
+        estimate = estimator(PAIR.activation, draw, PAIR.truth)
+        assert estimate.score == pytest.approx(expected, rel=1e-12)
+
+
+def test_published_standard_error_is_that_of_the_bootstrap():
+    labels = soft_labels()
+    a = (PAIR.activation - PAIR.activation.mean()) / PAIR.activation.std()
+    w, x = DRAW.weights, a[DRAW.indices]
+    rng = np.random.default_rng(0)
+    scores = []
+    for _ in range(4000):
+        rows = rng.integers(0, 180, 180)
+        mu = np.mean(w[rows] * labels[rows])
+        off = labels[rows] - mu
+        scores.append(np.mean(w[rows] * x[rows] * off) / np.sqrt(np.mean(w[rows] * off**2)))
+    estimate = published_correlation(PAIR.activation, DRAW, labels)
+    assert estimate.standard_error == pytest.approx(np.std(scores), rel=0.1)
+
+
+# --- importance weights
+
+
+def test_weighted_score_is_the_weighted_pearson_correlation():
+    # an integer weight is a row repeated
+    truth = PAIR.truth[DRAW.indices]
+    rounded = np.maximum(np.round(DRAW.weights * 3), 1)
+    draw = Draw("x", DRAW.indices, 1 / (1000 * rounded), 1000, 0)
+    rows = np.repeat(np.arange(180), rounded.astype(int))
+    expected = np.corrcoef(PAIR.activation[draw.indices][rows], truth[rows])[0, 1]
+    estimate = importance_weighted_correlation(PAIR.activation, draw, truth)
+    assert estimate.score == pytest.approx(expected, rel=1e-10)
+
+
+def test_weighted_standard_error_is_that_of_repeated_sampling():
+    scores, errors = [], []
+    for seed in range(600):
+        draw = draw_model_guided(PAIR.activation, PAIR.prior, n_draws=180, seed=seed)
+        estimate = importance_weighted_correlation(PAIR.activation, draw, PAIR.truth[draw.indices])
+        scores.append(estimate.score)
+        errors.append(estimate.standard_error)
+    # the sd of 600 scores is known to 3%; linearisation costs a few per cent at n = 180
+    assert np.mean(errors) == pytest.approx(np.std(scores), rel=0.12)
+    # the ratio estimator's bias is of the order 1/n
+    assert abs(np.mean(scores) - PAIR.score) < 0.25 * np.std(scores)
+
+
+def test_label_doubt_widens_the_interval_and_is_counted_once():
+    # labels of a census carry no sampling error that matters at the known weights: what is left is
+    # the labels' own spread, which has a closed form through the influence function
+    truth = PAIR.truth[DRAW.indices]
+    sure = importance_weighted_correlation(PAIR.activation, DRAW, truth)
+    doubt = np.clip(truth, 0.15, 0.85)
+    unsure = importance_weighted_correlation(PAIR.activation, DRAW, doubt, n_imputations=2000)
+    assert unsure.standard_error > sure.standard_error
+    imputed = impute_labels(doubt, DRAW, n_imputations=2000, seed=0)
+    each = [importance_weighted_correlation(PAIR.activation, DRAW, row) for row in imputed[:500]]
+    rubin = np.sqrt(np.mean([e.standard_error**2 for e in each]) + np.var([e.score for e in each]))
+    assert unsure.standard_error == pytest.approx(rubin, rel=0.06)
+
+
+def test_repeated_inputs_share_their_label():
+    draw = draw_uniform(20, 200, seed=0)
+    imputed = impute_labels(np.full(200, 0.5), draw, n_imputations=50, seed=1)
+    for index in range(20):
+        rows = imputed[:, draw.indices == index]
+        assert np.all(rows == rows[:, :1])
+    assert 0.4 < imputed.mean() < 0.6
+
+
+def test_order_of_draws_changes_nothing():
+    order = np.random.default_rng(0).permutation(180)
+    shuffled = Draw("x", DRAW.indices[order], DRAW.probabilities[order], 1000, 0)
+    labels = np.random.default_rng(1).random(1000)
+    for estimator in (published_correlation, importance_weighted_correlation):
+        one = estimator(PAIR.activation, DRAW, labels[DRAW.indices])
+        two = estimator(PAIR.activation, shuffled, labels[shuffled.indices])
+        assert one.score == pytest.approx(two.score, rel=1e-9)
+        assert one.lower == pytest.approx(two.lower, rel=1e-6)
+
+
+def test_scale_of_activations_changes_nothing_and_sign_flips_the_score():
+    truth = PAIR.truth[DRAW.indices]
+    one = importance_weighted_correlation(PAIR.activation, DRAW, truth)
+    two = importance_weighted_correlation(-1e6 * PAIR.activation + 3, DRAW, truth)
+    assert (two.score, two.lower, two.upper) == pytest.approx(
+        (-one.score, -one.upper, -one.lower), rel=1e-6
+    )
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.integers(2, 40), st.floats(0.0, 1.0))
+def test_intervals_hold_the_score_inside_the_unit_range(seed, n_draws, level_of_doubt):
+    rng = np.random.default_rng(seed)
+    a = rng.gamma(0.5, size=50)
+    prior = rng.random(50)
+    draw = draw_model_guided(a, prior, n_draws=n_draws, seed=seed)
+    labels = (rng.random(50) < prior) * (1 - level_of_doubt) + prior * level_of_doubt
+    estimate = importance_weighted_correlation(
+        a, draw, labels[draw.indices], n_imputations=50, seed=seed
+    )
+    assert -1 <= estimate.lower <= estimate.upper <= 1
+    if np.isfinite(estimate.score):
+        assert estimate.lower <= estimate.score + 1e-9
+        assert estimate.score <= estimate.upper + 1e-9
+    else:
+        assert estimate.warnings
+
+
+def test_mixture_of_one_is_the_fisher_interval():
+    lower, upper = mixture_interval(
+        np.array([0.6]), np.array([0.01]), level=0.95, degrees_of_freedom=1e9
+    )
+    half = norm.isf(0.025) * 0.1 / (1 - 0.36)
+    assert lower == pytest.approx(np.tanh(np.arctanh(0.6) - half), rel=1e-6)
+    assert upper == pytest.approx(np.tanh(np.arctanh(0.6) + half), rel=1e-6)
+
+
+def test_variance_of_a_pooled_mean_is_taken_within_draws():
+    one = draw_uniform(10, 3, seed=0)
+    two = draw_uniform(10, 5, seed=1)
+    pooled = pool_draws([one, two])
+    values = np.array([1.0, 2, 3, 10, 10, 10, 10, 12])
+    expected = (3 * values[:3].var(ddof=1) + 5 * values[3:].var(ddof=1)) / 64
+    assert variance_of_mean(values, pooled) == pytest.approx(expected)
+    assert variance_of_mean(
+        values, one.__class__("x", pooled.indices, pooled.probabilities, 10, 0)
+    ) == pytest.approx(values.var(ddof=1) / 8)
+
+
+# --- with a model of all inputs
+
+
+def known(truth, rows=3):
+    return np.tile(truth, (rows, 1))
+
+
+def test_model_estimators_are_exact_when_the_model_knows_all():
+    truth = known(PAIR.truth)
+    posterior = posterior_correlation(PAIR.activation, truth)
+    assisted = model_assisted_correlation(PAIR.activation, DRAW, truth, truth)
+    for estimate in (posterior, assisted):
+        assert estimate.score == pytest.approx(PAIR.score, rel=1e-9)
+        assert estimate.upper - estimate.lower < 1e-6
+
+
+def test_posterior_draws_have_the_spread_of_independent_labels():
+    rng = np.random.default_rng(0)
+    g = np.clip(PAIR.prior, 0.02, 0.98)
+    labels = rng.random((4000, 1000)) < g
+    a = (PAIR.activation - PAIR.activation.mean()) / PAIR.activation.std()
+    mu = labels.mean(axis=1)
+    scores = labels @ a / 1000 / np.sqrt(mu * (1 - mu))
+    estimate = posterior_correlation(PAIR.activation, known(g, 400))
+    assert estimate.score == pytest.approx(np.median(scores), abs=0.004)
+    assert estimate.standard_error == pytest.approx(scores.std(), rel=0.05)
+    assert estimate.lower == pytest.approx(np.quantile(scores, 0.025), abs=0.008)
+
+
+def test_a_wrong_model_leaves_the_assisted_estimate_unbiased():
+    # labels of the sample known; prediction useless. z-test, false-alarm rate 1e-4, on top of the
+    # ratio bias that is allowed a fifth of the standard deviation
+    rng = np.random.default_rng(0)
+    wrong = np.clip(rng.random(1000), 0.05, 0.95)
+    scores = []
+    for seed in range(500):
+        draw = draw_model_guided(PAIR.activation, PAIR.prior, n_draws=180, seed=seed)
+        scores.append(
+            model_assisted_correlation(
+                PAIR.activation, draw, PAIR.truth[None], wrong[None] * 0.2
+            ).score
+        )
+    tolerance = (0.2 + norm.isf(0.5e-4) / np.sqrt(500)) * np.std(scores)
+    assert abs(np.mean(scores) - PAIR.score) < tolerance
+
+
+def test_a_good_model_shortens_the_interval():
+    right = np.clip(PAIR.truth, 0.05, 0.95)[None]
+    assisted = model_assisted_correlation(PAIR.activation, DRAW, PAIR.truth[None], right)
+    weighted = importance_weighted_correlation(PAIR.activation, DRAW, PAIR.truth[DRAW.indices])
+    assert assisted.standard_error < 0.5 * weighted.standard_error
+
+
+# --- linear explanations
+
+
+def test_linear_explanation_on_a_census_is_the_correlation_with_the_sum():
+    rng = np.random.default_rng(0)
+    other = (rng.random(1000) < 0.3).astype(float)
+    b = [0.7, -1.3]
+    target = b[0] * PAIR.truth + b[1] * other
+    expected = np.corrcoef(PAIR.activation, target)[0, 1]
+    draws = [census(1000), census(1000)]
+    g = [PAIR.truth[None], other[None]]
+    for prediction in (None, g):
+        estimate = linear_explanation_correlation(
+            PAIR.activation, b, draws, g, prediction=prediction
+        )
+        assert estimate.score == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("assisted", [False, True])
+def test_one_concept_alone_is_the_plain_estimate(assisted):
+    g, prediction = known(np.clip(PAIR.truth, 0.1, 0.9)), known(PAIR.prior)
+    linear = linear_explanation_correlation(
+        PAIR.activation, [2.5], [DRAW], [g], prediction=[prediction] if assisted else None
+    )
+    plain = (
+        model_assisted_correlation(PAIR.activation, DRAW, g, prediction)
+        if assisted
+        else importance_weighted_correlation(PAIR.activation, DRAW, g[:, DRAW.indices])
+    )
+    assert linear == plain
+
+
+def test_two_halves_of_a_concept_agree_with_the_whole():
+    # splitting b into b/2 + b/2 of the same concept must not change the score much: the diagonal
+    # comes from the samples, the cross term from the (here: exact) model
+    g = known(PAIR.truth)
+    linear = linear_explanation_correlation(
+        PAIR.activation, [0.5, 0.5], [DRAW, DRAW], [g, g], prediction=[g, g]
+    )
+    assert linear.score == pytest.approx(PAIR.score, rel=1e-9)
+
+
+@pytest.mark.parametrize("assisted", [False, True])
+def test_linear_standard_error_is_that_of_repeated_sampling(assisted):
+    rng = np.random.default_rng(0)
+    other = simulate_pair(REGIMES["common"], n_inputs=1000, seed=4)
+    b = [1.0, 0.4]
+    target = PAIR.truth * b[0] + other.truth * b[1]
+    true_score = np.corrcoef(PAIR.activation, target)[0, 1]
+    g = [PAIR.truth[None], other.truth[None]]
+    prediction = [PAIR.prior[None], other.prior[None]]
+    scores, errors, covered = [], [], 0
+    for _ in range(300):
+        draws = [
+            draw_model_guided(
+                PAIR.activation, pair.prior, n_draws=180, seed=int(rng.integers(2**31))
+            )
+            for pair in (PAIR, other)
+        ]
+        estimate = linear_explanation_correlation(
+            PAIR.activation,
+            b,
+            draws,
+            g,
+            prediction=prediction if assisted else None,
+            n_imputations=1,
+        )
+        scores.append(estimate.score)
+        errors.append(estimate.standard_error)
+        covered += estimate.lower <= true_score <= estimate.upper
+    assert np.mean(errors) == pytest.approx(np.std(scores), rel=0.2)
+    # binomial(300, .95): below 268 has probability 1e-4
+    assert covered >= 268
+
+
+# --- bad input
+
+
+def test_no_positives_in_the_sample():
+    for labels in (np.zeros(180), np.ones(180)):
+        for estimator in (published_correlation, importance_weighted_correlation):
+            estimate = estimator(PAIR.activation, DRAW, labels)
+            assert np.isnan(estimate.score)
+            assert (estimate.lower, estimate.upper) == (-1, 1)
+            assert any("in the sample" in note for note in estimate.warnings)
+
+
+def test_few_positives_are_warned_of():
+    labels = np.zeros(180)
+    labels[0] = 0.3
+    estimate = importance_weighted_correlation(PAIR.activation, DRAW, labels)
+    assert any("only one label" in note for note in estimate.warnings)
+
+
+def test_degenerate_weights_are_warned_of():
+    q = np.full(180, 0.01)
+    q[0] = 1e-6
+    draw = Draw("x", DRAW.indices, q, 1000, 0)
+    estimate = importance_weighted_correlation(PAIR.activation, draw, soft_labels())
+    assert any("weights degenerate" in note for note in estimate.warnings)
+    assert estimate.n_effective < 2
+
+
+def test_one_draw_only():
+    draw = draw_uniform(1000, 1, seed=0)
+    estimate = importance_weighted_correlation(PAIR.activation, draw, [0.5])
+    assert np.isnan(estimate.score)
+    assert estimate.warnings
+
+
+def test_top_design_has_no_weighted_score():
+    draw = draw_top(PAIR.activation, 30)
+    with pytest.raises(SamplingError, match="no importance weights"):
+        importance_weighted_correlation(PAIR.activation, draw, np.zeros(30))
+
+
+@pytest.mark.parametrize("bad", [np.nan, -0.1, 1.1])
+def test_labels_that_are_no_probabilities(bad):
+    labels = soft_labels()
+    labels[7] = bad
+    for estimator in (published_correlation, importance_weighted_correlation):
+        with pytest.raises(EstimationError, match=f"drawn input {DRAW.indices[7]} is not a prob"):
+            estimator(PAIR.activation, DRAW, labels)
+
+
+def test_shapes_that_do_not_match():
+    with pytest.raises(EstimationError, match="does not match the draw of 180"):
+        importance_weighted_correlation(PAIR.activation, DRAW, np.zeros(179))
+    with pytest.raises(EstimationError, match="999 inputs, but the draw was made over 1000"):
+        importance_weighted_correlation(PAIR.activation[:-1], DRAW, np.zeros(180))
+    with pytest.raises(EstimationError, match=r"expected \(n_posterior, 1000\)"):
+        posterior_correlation(PAIR.activation, np.zeros((2, 999)))
+    with pytest.raises(EstimationError, match="prediction: shape"):
+        model_assisted_correlation(
+            PAIR.activation, DRAW, np.full((2, 1000), 0.5), np.full((3, 1000), 0.5)
+        )
+
+
+def test_constant_neuron():
+    with pytest.raises(EstimationError, match="activation: constant"):
+        importance_weighted_correlation(np.ones(1000), DRAW, soft_labels())
+
+
+@pytest.mark.parametrize("level", [0, 1, 95])
+def test_level_out_of_range(level):
+    with pytest.raises(EstimationError, match="level"):
+        importance_weighted_correlation(PAIR.activation, DRAW, soft_labels(), level=level)
+
+
+def test_linear_explanations_that_make_no_sense():
+    g = known(PAIR.prior)
+    with pytest.raises(EstimationError, match="all zero"):
+        linear_explanation_correlation(PAIR.activation, [0.0], [DRAW], [g])
+    with pytest.raises(EstimationError, match="2 of them, with 1 draws"):
+        linear_explanation_correlation(PAIR.activation, [1.0, 2.0], [DRAW], [g])
+    with pytest.raises(EstimationError, match="different numbers of posterior draws"):
+        linear_explanation_correlation(PAIR.activation, [1.0, 2.0], [DRAW] * 2, [g, g[:2]])
