@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -12,7 +13,7 @@ from rest_framework.views import APIView
 class RaterSessionAuthentication(SessionAuthentication):
     """Authenticate a rater by session; ``request.auth`` is the participation's public id."""
 
-    def authenticate(self, request: Request) -> tuple[AnonymousUser, UUID] | None:
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, UUID]:
         """Find the participation in the study of the URL, and check the CSRF token.
 
         Parameters
@@ -22,26 +23,25 @@ class RaterSessionAuthentication(SessionAuthentication):
 
         Returns
         -------
-        tuple or None
-            None when this browser does not take part in the study.
+        tuple of AnonymousUser and UUID
 
         Raises
         ------
+        NotAuthenticated
+            When this browser does not take part in the study.
         PermissionDenied
             When the CSRF token is missing or wrong.
         """
         slug = request.parser_context["kwargs"]["slug"]
         public_id = request._request.session.get("participations", {}).get(slug)  # noqa: SLF001
         if public_id is None:
-            return None
+            raise NotAuthenticated("You do not take part in this study; open its link first.")
         self.enforce_csrf(request)
         return AnonymousUser(), UUID(public_id)
 
 
 class TakesPart(BasePermission):
     """Let raters of the study in, and nobody else."""
-
-    message = "You do not take part in this study; open its link first."
 
     def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 - DRF's
         """Say whether `RaterSessionAuthentication` found a participation."""
