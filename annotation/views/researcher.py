@@ -1,5 +1,6 @@
 """The researcher's pages: studies, one study with its live parts, exports."""
 
+import hashlib
 from typing import cast
 
 from django.contrib import messages
@@ -8,8 +9,8 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.http import condition, require_POST, require_safe
 
 from annotation.exceptions import AnnotationError
 from annotation.forms import AggregationForm
@@ -18,7 +19,7 @@ from annotation.permissions import studies_visible, study_for
 from annotation.queries import study_progress
 from annotation.services.estimates import estimate_request
 from annotation.services.studies import study_close, study_pause, study_resume
-from annotation.views.study_page import live_context, page_context
+from annotation.views.study_page import live_context, live_fingerprint, page_context
 
 #: The one change of state that the page offers in each state.
 CHANGES = {
@@ -58,9 +59,15 @@ def study(request: HttpRequest, slug: str) -> HttpResponse:
     )
 
 
-@never_cache
+def _live_etag(request: HttpRequest, slug: str) -> str:
+    fingerprint = live_fingerprint(study_for(request.user, slug), request.GET)
+    return f'"{hashlib.sha256(fingerprint.encode()).hexdigest()[:32]}"'
+
+
+@cache_control(private=True, no_cache=True)
 @require_safe
 @login_required
+@condition(etag_func=_live_etag)
 def study_live(request: HttpRequest, slug: str) -> HttpResponse:
     """Send the parts of the study page that change while people rate."""
     context = live_context(study_for(request.user, slug), request.GET)

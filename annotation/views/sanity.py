@@ -36,10 +36,10 @@ def checks_shown(run: EstimateRun | None) -> list[dict[str, Any]]:
             outcome = check[test]
             shown.append(
                 {
-                    "title": f"{title}, {check['metric'].replace('_', ' ')}",
+                    "title": title,
                     "verdict": _verdict(outcome, check["threshold"]),
                     "tone": TONES.get(_verdict(outcome, check["threshold"]), "warn"),
-                    "text": _text(test, outcome, check["threshold"]),
+                    "text": _text(test, outcome, check),
                 }
             )
     return shown
@@ -55,12 +55,13 @@ def _verdict(outcome: dict[str, Any], threshold: float) -> str:
     return "too close to call"
 
 
-def _text(test: str, outcome: dict[str, Any], threshold: float) -> str:
+def _text(test: str, outcome: dict[str, Any], check: dict[str, Any]) -> str:
     if outcome["n_tested"] == 0:
         return "No labelling of the rated inputs allows this test yet: it needs both labels."
+    metric = check["metric"].replace("_", " ").replace("pearson", "Pearson")
     return (
-        f"When {DEEDS[test]}, the score fell in {percent(outcome['share'])} of "
+        f"When {DEEDS[test]}, the score ({metric}) fell in {percent(outcome['share'])} of "
         f"{outcome['n_tested']:,} trials (95% interval {percent(outcome['lower'])} to "
         f"{percent(outcome['upper'])}). A score to be trusted falls in more than "
-        f"{percent(threshold)}."
+        f"{percent(check['threshold'])}."
     )

@@ -3,16 +3,25 @@
 from typing import Any
 
 from django.core.paginator import Paginator
+from django.db.models import Count, Max, Q
 from django.http import QueryDict
 
 from annotation import queries
 from annotation.forms import AggregationForm, ExplanationFilterForm
-from annotation.models import Aggregation, EstimateRun, MethodEstimate, RunStatus, Study
+from annotation.models import (
+    Aggregation,
+    Assignment,
+    AssignmentStatus,
+    EstimateRun,
+    MethodEstimate,
+    RunStatus,
+    Study,
+)
 from annotation.views.plots import axis_over, mark
 from annotation.views.rater_table import rater_table
 from annotation.views.sanity import checks_shown
 
-EXPLANATIONS_A_PAGE = 50
+EXPLANATIONS_A_PAGE = 25
 RATERS_SHOWN = 50
 EVENTS_SHOWN = 20
 
@@ -35,7 +44,7 @@ def page_context(study: Study, query: QueryDict) -> dict[str, Any]:
     form: ExplanationFilterForm = context["filter_form"]
     tabs = [
         {
-            "label": choice.label,
+            "label": choice.label.split(" (")[0],  # the explanation in brackets is for forms
             "current": choice == context["aggregation"],
             "query": _query(query, aggregation=choice.value, page=None),
         }
@@ -87,6 +96,32 @@ def live_context(study: Study, query: QueryDict) -> dict[str, Any]:
         "raters_hidden": max(0, len(raters) - RATERS_SHOWN),
         "events": study.events.select_related("actor").order_by("-at", "-id")[:EVENTS_SHOWN],
     }
+
+
+def live_fingerprint(study: Study, query: QueryDict) -> str:
+    """Say in a few cheap counts whether the live parts may have changed.
+
+    Parameters
+    ----------
+    study : Study
+    query : QueryDict
+        See `page_context`.
+
+    Returns
+    -------
+    str
+        Another one whenever ratings came to count, a run changed its state or something happened
+        to the study.
+    """
+    submitted = Assignment.objects.filter(task__study=study, status=AssignmentStatus.SUBMITTED)
+    runs = study.estimate_runs.aggregate(
+        last=Max("pk"),
+        finished=Max("finished_at"),
+        running=Count("pk", filter=Q(status=RunStatus.RUNNING)),
+        queued=Count("pk", filter=Q(status=RunStatus.QUEUED)),
+    )
+    event = study.events.aggregate(last=Max("pk"))["last"]
+    return f"{study.status} {submitted.count()} {runs} {event} {query.urlencode()}"
 
 
 def _unfinished(study: Study, aggregation: Aggregation) -> dict[str, EstimateRun | None]:
