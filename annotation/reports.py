@@ -37,6 +37,33 @@ class RunReport:
         )
 
     @property
+    def checks(self) -> list[dict[str, Any]]:
+        """The Missing and Extra Labels checks, shares as per cent."""
+        return [
+            {
+                **check,
+                "tests": [
+                    {name: f"{check[test][name]:.1%}" for name in ("share", "lower", "upper")}
+                    for test in ("missing", "extra")
+                ],
+            }
+            for check in self.run.sanity_checks
+        ]
+
+    @property
+    def diagnostics(self) -> list[str]:
+        """What the aggregation says of itself, a line a fact."""
+        lines = []
+        for name, value in self.run.diagnostics.items():
+            inner = value if isinstance(value, dict) else {name: value}
+            lines += [
+                f"{key.replace('_', ' ')} {number:.4g}"
+                for key, number in inner.items()
+                if isinstance(number, int | float) and not isinstance(number, bool)
+            ]
+        return lines
+
+    @property
     def with_reference(self) -> int:
         """How many estimates have a reference score beside them."""
         return sum(e.reference_score is not None for e in self.estimates)
@@ -77,16 +104,27 @@ def study_report(*, study: Study, runs: list[EstimateRun]) -> str:
             f"{unfinished[0].status}, not finished: wait for it, or leave it out."
         )
     reports = [_load(run) for run in runs]
-    figures = [_leaderboard_figure(reports), _scores_figure(reports[0])]
-    if reports[0].with_reference:
-        figures.insert(1, _truth_figure(reports[0]))
+    headline = reports[0]
+    figures = [
+        ("Mean correlation of each explanation method", _leaderboard_figure(reports)),
+        ("Every explanation: neurons by methods", _scores_figure(headline)),
+    ]
+    if headline.with_reference:
+        title = (
+            f"Estimates beside the truth: {headline.covered} of {headline.with_reference} "
+            "intervals hold it"
+        )
+        figures.insert(1, (title, _truth_figure(headline)))
     return render_to_string(
         "report/report.html",
         {
             "study": study,
-            "headline": reports[0],
+            "headline": headline,
             "reports": reports,
-            "figures": [_figure_html(f, first=i == 0) for i, f in enumerate(figures)],
+            "figures": [
+                {"title": title, "html": _figure_html(figure, first=number == 0)}
+                for number, (title, figure) in enumerate(figures)
+            ],
             "made_at": timezone.now(),
             "versions": {
                 name: version(name) for name in ("neuronjury", "pymc", "numpy", "torch", "django")
@@ -101,12 +139,16 @@ def _figure_html(figure: Any, *, first: bool) -> str:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, sans-serif", "size": 14, "color": GREY},
-        margin={"l": 10, "r": 20, "t": 50, "b": 50},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        margin={"l": 10, "r": 20, "t": 20, "b": 50},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
         hoverlabel={"font": {"family": "system-ui, sans-serif"}},
     )
-    figure.update_xaxes(gridcolor="rgba(138,143,152,.25)", zerolinecolor=GREY, automargin=True)
-    figure.update_yaxes(gridcolor="rgba(138,143,152,.25)", zerolinecolor=GREY, automargin=True)
+    figure.update_xaxes(
+        gridcolor="rgba(138,143,152,.25)", zerolinecolor=GREY, automargin=True, title_font_size=14
+    )
+    figure.update_yaxes(
+        gridcolor="rgba(138,143,152,.25)", zerolinecolor=GREY, automargin=True, title_font_size=14
+    )
     return str(
         figure.to_html(
             full_html=False,
@@ -140,6 +182,7 @@ def _leaderboard_figure(reports: list[RunReport]) -> Any:
             x=means,
             y=[m.method.name for m in report.methods],
             mode="markers",
+            orientation="h",
             name=report.run.get_aggregation_display(),
             marker={"size": 11, "color": colour},
             error_x=_interval(
@@ -159,12 +202,11 @@ def _leaderboard_figure(reports: list[RunReport]) -> Any:
             marker={"size": 13, "symbol": "diamond-open", "color": GREY, "line": {"width": 2}},
         )
     figure.update_layout(
-        title="Mean correlation of each explanation method",
         height=150 + 55 * max(len(reports[0].methods), 1),
         scattermode="group",
     )
     figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(title="Pearson correlation of activation and concept, mean over neurons")
+    figure.update_xaxes(title="Pearson correlation, mean over neurons")
     return figure
 
 
@@ -196,12 +238,8 @@ def _truth_figure(report: RunReport) -> Any:
     figure.add_scatter(
         x=ends, y=ends, mode="lines", line={"dash": "dot", "color": GREY}, showlegend=False
     )
-    figure.update_layout(
-        title=f"Estimates beside the truth: {report.covered} of {report.with_reference} "
-        f"intervals contain it",
-        height=560,
-    )
-    figure.update_xaxes(title="Correlation with the reference labels, all inputs")
+    figure.update_layout(height=560)
+    figure.update_xaxes(title="With the reference labels")
     figure.update_yaxes(title=f"Estimated, with {report.run.level:.0%} interval")
     return figure
 
@@ -229,9 +267,7 @@ def _scores_figure(report: RunReport) -> Any:
             colorbar={"title": "score"},
         )
     )
-    figure.update_layout(
-        title="Every explanation: neurons by methods", height=120 + 34 * max(len(neurons), 3)
-    )
+    figure.update_layout(height=100 + 34 * max(len(neurons), 3))
     figure.update_yaxes(autorange="reversed")
     return figure
 

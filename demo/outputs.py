@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from django.core.management import call_command
+from rich import box
 from rich.table import Table
 
 from annotation.models import EstimateRun, Study
@@ -28,6 +29,7 @@ def leaderboard_table(runs: list[EstimateRun]) -> Table:
         f"{headline.level:.0%} interval",
         title_justify="left",
         caption_justify="left",
+        box=box.SIMPLE_HEAD,
     )
     table.add_column("rank", justify="right")
     table.add_column("explanation method")
@@ -35,8 +37,8 @@ def leaderboard_table(runs: list[EstimateRun]) -> Table:
     table.add_column("interval", justify="right")
     table.add_column("P(best)", justify="right")
     for run in others:
-        table.add_column(run.get_aggregation_display().split(" (")[0], justify="right")
-    table.add_column("true score", justify="right", style="dim")
+        table.add_column(run.aggregation, justify="right")
+    table.add_column("truth", justify="right", style="dim")
     beside = [dict(run.method_estimates.values_list("method_id", "mean_score")) for run in others]
     for row in headline.method_estimates.select_related("method"):
         table.add_row(
@@ -64,22 +66,24 @@ def sanity_table(runs: list[EstimateRun]) -> Table:
     """
     table = Table(
         title="Would the metric have noticed a bad explanation?",
-        caption="share of cases in which half of the labels missing, or twice as many, "
-        "lower the score",
+        caption="share of cases in which spoiled labels lower the score: half of the present "
+        "labels missing, or as many again added; a metric passes above 90%",
         title_justify="left",
         caption_justify="left",
+        box=box.SIMPLE_HEAD,
     )
-    for name in ("labels from", "metric", "test"):
+    for name in ("labels from", "metric"):
         table.add_column(name)
-    table.add_column("score fell in", justify="right")
+    for name in ("missing labels", "extra labels"):
+        table.add_column(name, justify="right")
     table.add_column("verdict")
     for run in runs:
         for check in run.sanity_checks:
             table.add_row(
                 run.get_aggregation_display(),
                 check["metric"],
-                check["test"],
-                f"{check['decrease_accuracy']:.1%}",
+                f"{check['missing']['share']:.1%}",
+                f"{check['extra']['share']:.1%}",
                 check["verdict"],
             )
     return table
@@ -129,6 +133,6 @@ def write_outputs(study: Study, runs: list[EstimateRun], folder: Path) -> list[P
     written = [report, ratings]
     for form in ("csv", "json"):
         path = folder / f"estimates.{form}"
-        call_command("export_estimates", study.slug, output=str(path))
+        call_command("export_estimates", study.slug, format=form, output=str(path))
         written.append(path)
     return written

@@ -41,16 +41,17 @@ from neuron_eval.concepts import LinearProbeSource, attribute_concepts
 from neuron_eval.explainers import EXPLAINERS
 
 DATASET_NAME = "Handwritten digits (scikit-learn)"
-IMAGES_FOLDER = "demo/digits"
+IMAGES_FOLDER = "probe/digits"
 SLUG = "digits"
 
-#: What the explainers are called on the leaderboard.
+#: What the explainers are called on the leaderboard: in the manner of Network Dissection, INVERT,
+#: CLIP-Dissect and Linear Explanations, and one that is bad on purpose.
 METHODS = {
-    "best_iou": "Best IoU (Network Dissection style)",
-    "best_auroc": "Best AUROC (INVERT style)",
-    "wpmi": "WPMI (CLIP-Dissect style)",
-    "sparse_linear": "Sparse linear (LE style)",
-    "random_concept": "Random concept (deliberately bad)",
+    "best_iou": "Best IoU",
+    "best_auroc": "Best AUROC",
+    "wpmi": "WPMI",
+    "sparse_linear": "Sparse linear",
+    "random_concept": "Random concept",
 }
 BAD_METHOD = METHODS["random_concept"]
 
