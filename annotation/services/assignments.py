@@ -69,7 +69,7 @@ def assignment_lease(*, participation: Participation) -> Assignment | None:
         )
     now = timezone.now()
     held = Assignment.objects.filter(participation=row, status=AssignmentStatus.LEASED)
-    live = held.select_related("task").select_for_update(of=("self",)).first()
+    live = held.select_related("task").select_for_update(of=("self",), no_key=True).first()
     if live is not None:
         if live.expires_at <= now:
             live.expires_at = now + timedelta(seconds=study.lease_seconds)
@@ -82,7 +82,7 @@ def assignment_lease(*, participation: Participation) -> Assignment | None:
         )
         .select_related("task")
         .order_by("-leased_at")
-        .select_for_update(of=("self",))
+        .select_for_update(of=("self",), no_key=True)
     )
     for assignment in lost:
         if _hold_again(assignment, study, AssignmentStatus.LEASED, now):
@@ -184,7 +184,7 @@ def _expire(assignments: "QuerySet[Assignment]", now: datetime) -> int:
     # skip_locked: a lease that is being submitted at this moment is left alone
     overdue = assignments.filter(
         status=AssignmentStatus.LEASED, expires_at__lte=now
-    ).select_for_update(skip_locked=True, of=("self",))
+    ).select_for_update(skip_locked=True, of=("self",), no_key=True)
     ids = list(overdue.values_list("pk", flat=True))
     if not ids:
         return 0
@@ -202,26 +202,39 @@ def _complete_require(assignment: Assignment) -> None:
         raise AssignmentIncomplete(missing, len(items))
 
 
+class _SlotTakenError(Exception):
+    """Rolls a savepoint back, and with it the lock on a task that turned out to be full."""
+
+
 def _lease_next(row: Participation, study: Study, now: datetime) -> Assignment | None:
-    """Lease the next task; wait for tasks that others are leasing only when no other is left."""
-    tried: set[int] = set()
+    """Lease the next task; wait for tasks that others are leasing only when no other is left.
+
+    A savepoint around every try: whoever held two tasks locked could wait for somebody who waits
+    for one of them.
+    """
+    tried: list[int] = []
     for skip_locked in (True, False):
         while True:
-            task = (
-                _free_tasks(row, study)
-                .exclude(pk__in=tried)
-                .select_for_update(skip_locked=skip_locked, of=("self",))
-                .first()
-            )
-            if task is None:
-                break
-            slot = _free_slot(task, study.redundancy)
-            if slot is not None:
-                assignment = _lease(task, row, study, slot, now)
-                if assignment is not None:
-                    return assignment
-            # filled between the look and the lock
-            tried.add(task.pk)
+            free = _free_tasks(row, study).exclude(pk__in=tried)
+            try:
+                with transaction.atomic():
+                    task = free.select_for_update(
+                        skip_locked=skip_locked, of=("self",), no_key=True
+                    ).first()
+                    if task is None:
+                        break
+                    tried.append(task.pk)
+                    return Assignment.objects.create(
+                        task=task,
+                        participation=row,
+                        slot=_free_slot(task, study.redundancy),
+                        redundancy=study.redundancy,
+                        leased_at=now,
+                        expires_at=now + timedelta(seconds=study.lease_seconds),
+                    )
+            except (_SlotTakenError, IntegrityError):
+                # filled between the look and the lock, or the constraint had the last word
+                continue
     return None
 
 
@@ -243,52 +256,34 @@ def _free_tasks(row: Participation, study: Study) -> "QuerySet[Task]":
     )
 
 
-def _free_slot(task: Task, redundancy: int) -> int | None:
+def _free_slot(task: Task, redundancy: int) -> int:
     """Find the lowest free slot; the task must be locked, so that the answer stays true."""
     held = set(
         Assignment.objects.filter(task=task, status__in=HOLDING).values_list("slot", flat=True)
     )
-    return next((slot for slot in range(redundancy) if slot not in held), None)
-
-
-def _lease(
-    task: Task, row: Participation, study: Study, slot: int, now: datetime
-) -> Assignment | None:
-    try:
-        with transaction.atomic():
-            return Assignment.objects.create(
-                task=task,
-                participation=row,
-                slot=slot,
-                redundancy=study.redundancy,
-                leased_at=now,
-                expires_at=now + timedelta(seconds=study.lease_seconds),
-            )
-    except IntegrityError:
-        # the constraint has the last word: the slot is taken, so look at the next task
-        return None
+    for slot in range(redundancy):
+        if slot not in held:
+            return slot
+    raise _SlotTakenError
 
 
 def _hold_again(
     assignment: Assignment, study: Study, status: AssignmentStatus, now: datetime
 ) -> bool:
     """Give an expired assignment a free slot of its task back, where there is one."""
-    task = lock(Task.objects.all(), pk=assignment.task_id)
-    slot = _free_slot(task, study.redundancy)
-    if slot is None:
-        return False
-    assignment.slot = slot
-    assignment.redundancy = study.redundancy
-    assignment.status = status
-    assignment.late_at = None
-    if status == AssignmentStatus.SUBMITTED:
-        assignment.submitted_at = now
-    else:
-        assignment.expires_at = now + timedelta(seconds=study.lease_seconds)
     try:
         with transaction.atomic():
+            task = lock(Task.objects.all(), pk=assignment.task_id)
+            assignment.slot = _free_slot(task, study.redundancy)
+            assignment.redundancy = study.redundancy
+            assignment.status = status
+            assignment.late_at = None
+            if status == AssignmentStatus.SUBMITTED:
+                assignment.submitted_at = now
+            else:
+                assignment.expires_at = now + timedelta(seconds=study.lease_seconds)
             assignment.save()
-    except IntegrityError:
+    except (_SlotTakenError, IntegrityError):
         assignment.refresh_from_db()
         return False
     return True

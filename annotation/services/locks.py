@@ -22,4 +22,5 @@ def lock(rows: "QuerySet[Row]", **conditions: Any) -> Row:
     Model
         The row as it stands after every transaction that held it before.
     """
-    return rows.select_for_update(of=("self",)).get(**conditions)
+    # no_key: rows that refer to this one may still be written, for its key never changes
+    return rows.select_for_update(of=("self",), no_key=True).get(**conditions)

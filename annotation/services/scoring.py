@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from annotation.science.sampling import Draw
 
-ESTIMATOR = "importance_weighted"
 #: From an explanation's key to its score and its reference score.
 Scores = dict[int, tuple[science.ExplanationScore, float | None]]
 VOTES = {RatingValue.PRESENT: 1.0, RatingValue.ABSENT: 0.0, RatingValue.CANNOT_TELL: None}
@@ -39,7 +38,6 @@ class ScoredStudy:
     """Everything that a run found, not yet in the database."""
 
     n_ratings: int
-    estimator: str = ESTIMATOR
     scores: Scores = field(default_factory=dict)
     methods: list[science.MethodScore] = field(default_factory=list)
     reference_means: dict[int, float] = field(default_factory=dict)
@@ -111,13 +109,15 @@ def study_score(run: EstimateRun) -> ScoredStudy:
         )
     # the checksum of a large file takes longer than a live run may
     arrays = _Arrays(study, verify=not run.live)
+    samples = _samples(study)
     aggregated = science.aggregate(
         run.aggregation,
         ratings,
-        {concept: arrays.prior(concept) for concept in {row.concept for row in ratings}},
+        {concept: arrays.prior(concept) for concept in samples},
+        {concept: [arrays.activation(one) for one in own] for concept, own in samples.items()},
         seed=run.seed,
     )
-    rated = _rated_draws(study, arrays, aggregated)
+    rated = _rated_draws(samples, arrays, aggregated)
     scores, undefined = _explanation_scores(run, explanations, arrays, rated, aggregated)
     methods, notes = science.methods_compare(
         _comparison_rows(explanations, scores), level=run.level, seed=run.seed
@@ -187,7 +187,7 @@ def study_scores_write(run: EstimateRun, scored: ScoredStudy) -> None:
         )
         for row in scored.methods
     )
-    if scored.aggregated is not None and scored.aggregated.posterior:
+    if scored.aggregated is not None and scored.aggregated.predictions is not None:
         _posterior_write(run, scored.aggregated)
 
 
@@ -215,31 +215,36 @@ def counted_ratings(study: Study) -> list[science.RatingRow]:
     ]
 
 
+def _samples(study: Study) -> dict[int, list[PairSample]]:
+    """List the pair samples of a study by concept."""
+    samples: dict[int, list[PairSample]] = defaultdict(list)
+    for sample in study.pair_samples.select_related("neuron__activations", "concept"):
+        samples[sample.concept_id].append(sample)
+    return dict(samples)
+
+
 def _rated_draws(
-    study: Study, arrays: _Arrays, aggregated: science.Aggregated
+    samples: dict[int, list[PairSample]], arrays: _Arrays, aggregated: science.Aggregated
 ) -> "dict[int, Draw]":
     """Draw every pair again from its seed, pool per concept, and keep what has a vote."""
-    draws: dict[int, list[Draw]] = defaultdict(list)
-    samples = study.pair_samples.filter(concept__in=aggregated.voted).select_related(
-        "neuron__activations", "concept"
-    )
-    for sample in samples:
-        draws[sample.concept_id].append(
+    rated: dict[int, Draw] = {}
+    for concept, voted in aggregated.voted.items():
+        draws = [
             science.draw_pair(
                 design=sample.sampling_design,
                 parameters=sample.parameters,
                 activation=arrays.activation(sample),
-                prior=arrays.prior(sample.concept_id),
+                prior=arrays.prior(concept),
                 n_draws=sample.n_draws,
                 seed=sample.seed,
                 what=f"neuron {sample.neuron}, concept {sample.concept.text!r}",
             )
-        )
-    rated = {
-        concept: science.pooled_rated(own, aggregated.voted[concept])
-        for concept, own in draws.items()
-    }
-    return {concept: draw for concept, draw in rated.items() if draw is not None}
+            for sample in samples[concept]
+        ]
+        draw = science.pooled_rated(draws, voted)
+        if draw is not None:
+            rated[concept] = draw
+    return rated
 
 
 def _explanation_scores(
@@ -252,6 +257,7 @@ def _explanation_scores(
     """Score what has votes on all its concepts; say of which the score is undefined, and why."""
     scores: Scores = {}
     undefined: list[dict[str, Any]] = []
+    predictions = aggregated.predictions
     # methods often give a neuron the same explanation: it is one score
     known: dict[tuple[Any, ...], tuple[science.ExplanationScore, float | None]] = {}
     for explanation in explanations:
@@ -270,6 +276,7 @@ def _explanation_scores(
                     weights,
                     [rated[concept] for concept in concepts],
                     [aggregated.labels[concept] for concept in concepts],
+                    predictions and [predictions[concept] for concept in concepts],
                     level=run.level,
                     seed=run.seed,
                     what=f"{explanation.method} on neuron {explanation.neuron}",

@@ -66,7 +66,7 @@ def test_a_failed_estimate_says_why() -> None:
     study = make_study()
     rate_study(study)
     study.concept_prior.absolute_path.unlink()
-    with pytest.raises(CommandError, match="The estimate failed: cheap model .*no such file"):
+    with pytest.raises(CommandError, match=r"The estimate failed: cheap model .*no such file"):
         call_command("estimate", study.slug)
 
 

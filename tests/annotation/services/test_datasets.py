@@ -65,7 +65,7 @@ def test_activations_round_trip_with_proof(dataset: ProbeDataset) -> None:
     assert (matrix.shape, matrix.dtype) == ([5, 2], "float32")
     changed = values + 1
     np.save(matrix.absolute_path, changed)
-    with pytest.raises(ArrayProblem, match="net conv1: .* found checksum .* the file changed"):
+    with pytest.raises(ArrayProblem, match=r"net conv1: .* found checksum .* the file changed"):
         science.array_load(matrix, verify=True)
 
 
@@ -121,7 +121,7 @@ def test_bad_activations(dataset: ProbeDataset, activations, message: str) -> No
 
 def test_a_layer_is_registered_once(dataset: ProbeDataset) -> None:
     register(dataset, np.eye(5))
-    with pytest.raises(InvalidInput, match="registered for .* already"):
+    with pytest.raises(InvalidInput, match=r"registered for .* already"):
         register(dataset, np.eye(5))
 
 

@@ -252,7 +252,7 @@ def test_a_constant_neuron() -> None:
         method="Good",
         explanations=[NewExplanation(matrix, 0, {"concept 1": 1.0})],
     )
-    with pytest.raises(SamplingProblem, match="neuron relu:0, concept 'concept 1': .*constant"):
+    with pytest.raises(SamplingProblem, match=r"neuron relu:0, concept 'concept 1': .*constant"):
         study_launch(study=study, actor=study.owner)
     assert nothing_written(study)
 
@@ -281,10 +281,10 @@ def test_a_missing_or_changed_file() -> None:
     study = make_study(launched=False)
     path = layer(study).absolute_path
     np.save(path, np.load(path) + 1)
-    with pytest.raises(ArrayProblem, match="tiny layer1: .*the file changed"):
+    with pytest.raises(ArrayProblem, match=r"tiny layer1: .*the file changed"):
         study_launch(study=study, actor=study.owner)
     path.unlink()
-    with pytest.raises(ArrayProblem, match="tiny layer1: .*no such file"):
+    with pytest.raises(ArrayProblem, match=r"tiny layer1: .*no such file"):
         study_launch(study=study, actor=study.owner)
     assert nothing_written(study)
 
@@ -345,7 +345,7 @@ def test_activations_of_another_dataset() -> None:
     foreign = activations_register(
         dataset=make_dataset(5), model_name="net", layer="conv9", activations=np.eye(5)
     )
-    with pytest.raises(UnknownNeuron, match="conv9:0: .* another probe dataset"):
+    with pytest.raises(UnknownNeuron, match=r"conv9:0: .* another probe dataset"):
         explanations_add(
             study=study,
             method="New",
