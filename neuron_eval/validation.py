@@ -86,12 +86,13 @@ def check_concepts(
     """
     matrix = _matrix(concepts, "concepts", "concept", n_inputs, names, dtype)
     texts = _column_names(concepts, names)
-    if matrix.dtype == torch.bool:
+    if matrix.dtype == torch.bool or _extremes_within(matrix, 0.0, 1.0):
         return matrix
     for start, block in _column_blocks(matrix):
-        if float(block.min()) >= 0 and float(block.max()) <= 1:
+        wrong = (block < 0) | (block > 1)
+        if not bool(wrong.any()):
             continue
-        row, column = _first((block < 0) | (block > 1))
+        row, column = _first(wrong)
         where = _place("concept", start + column, row, texts)
         raise InputError(
             f"concepts: {where} is {block[row, column].item():g}, expected a value in [0, 1]; "
@@ -237,10 +238,10 @@ def _wrap(array: np.ndarray[Any, Any]) -> Tensor:
 def _check_finite(
     matrix: Tensor, field: str, column_word: str, names: Sequence[str] | None
 ) -> None:
+    largest = torch.finfo(matrix.dtype).max
+    if _extremes_within(matrix, -largest, largest):
+        return
     for start, block in _column_blocks(matrix):
-        # NaN and infinity survive a sum, so one number clears a block without a mask of it.
-        if bool(torch.isfinite(block.sum(dtype=torch.float64))):
-            continue
         wrong = ~torch.isfinite(block)
         if not bool(wrong.any()):
             continue
@@ -250,6 +251,19 @@ def _check_finite(
             f"{field}: {where} is {block[row, column].item()}, expected a finite number; remove "
             f"the input or the {column_word}, or repair what produced it."
         )
+
+
+def _extremes_within(matrix: Tensor, low: float, high: float) -> bool:
+    """Say whether all values lie in a range, without a mask and a row block at a time.
+
+    NaN compares as outside: it is the minimum and the maximum of any block that holds it.
+    """
+    height = max(1, _BLOCK_ELEMENTS // matrix.shape[1])
+    for start in range(0, matrix.shape[0], height):
+        lowest, highest = matrix[start : start + height].aminmax()
+        if not (float(lowest) >= low and float(highest) <= high):
+            return False
+    return True
 
 
 def _column_blocks(matrix: Tensor) -> list[tuple[int, Tensor]]:

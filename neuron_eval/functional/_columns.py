@@ -1,14 +1,16 @@
 """What every metric does first: check its input, and walk over it in blocks of columns.
 
-A block is taken as float64 rows, one row per neuron or concept, so that sorting and reducing run
-along contiguous memory. Its width follows from the caller's memory budget; scores of a column
-never depend on which other columns share its block.
+A block is taken as rows, one row per neuron or concept, so that sorting and reducing run along
+contiguous memory. Rows keep single or double precision, for comparing values is exact in either;
+whatever is summed is summed in double precision. The width of a block follows from the caller's
+memory budget; scores of a column never depend on which other columns share its block.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -88,7 +90,7 @@ def check(activations: Any, concepts: Any, weights: Any) -> Scored:
 
 
 def rows_of(matrix: Tensor, memory_budget: int, copies: int = 3) -> Iterator[tuple[slice, Tensor]]:
-    """Walk over a matrix in blocks of columns, each as contiguous float64 rows.
+    """Walk over a matrix in blocks of columns, each as contiguous rows.
 
     Parameters
     ----------
@@ -103,18 +105,22 @@ def rows_of(matrix: Tensor, memory_budget: int, copies: int = 3) -> Iterator[tup
     ------
     slice
         The columns.
-    Tensor, shape (columns in the block, n_inputs), float64
-        Their values.
+    Tensor, shape (columns in the block, n_inputs), float32 or float64
+        Their values, a copy.
     """
     if memory_budget <= 0:
         raise InputError(
             f"memory_budget: found {memory_budget!r}, expected a positive number of bytes."
         )
     n_inputs, n_columns = matrix.shape
+    # Every half and every boolean is a float32; whole numbers need the digits of a float64.
+    exact = torch.float32 if matrix.is_floating_point() or matrix.dtype == torch.bool else None
+    dtype = matrix.dtype if matrix.dtype == torch.float64 else exact or torch.float64
     width = max(1, int(memory_budget // (8 * copies * n_inputs)))
     for start in range(0, n_columns, width):
         columns = slice(start, min(start + width, n_columns))
-        yield columns, matrix[:, columns].T.to(torch.float64).contiguous()
+        rows = matrix[:, columns].T.clone(memory_format=torch.contiguous_format)
+        yield columns, rows.to(dtype)
 
 
 def fill(
@@ -136,7 +142,7 @@ def fill(
     memory_budget : int
         Bytes for working copies; half goes to neurons, half to concepts.
     prepare_neurons, prepare_concepts : callable
-        Turn rows of float64 values, shape (columns, n_inputs), into what `score` needs.
+        Turn rows of values, shape (columns, n_inputs), into what `score` needs.
     score : callable
         Score a prepared block of neurons against a prepared block of concepts, shape
         (neurons, concepts).
@@ -224,9 +230,14 @@ def sums(rows: Tensor, weights: Tensor | None) -> Tensor:
     Tensor, shape (columns,), float64
         The sums.
     """
-    if weights is None:
-        return rows.sum(dim=1, dtype=torch.float64)
-    return rows.to(torch.float64) @ weights
+    if weights is not None:
+        return rows.to(torch.float64) @ weights
+    if rows.dtype != torch.bool:
+        return rows.to(torch.float64).sum(dim=1)
+    if rows.device.type == "cpu":
+        # numpy counts booleans with vector instructions, twenty times as fast as torch.
+        return torch.from_numpy(np.count_nonzero(rows.numpy(), axis=1).astype(np.float64))
+    return rows.sum(dim=1).to(torch.float64)
 
 
 def undefined_where(scores: Tensor, undefined: Tensor) -> Tensor:

@@ -12,6 +12,9 @@ from torch import Tensor
 from neuron_eval.functional import _columns
 from neuron_eval.functional._columns import MEMORY_BUDGET
 
+# Values whose range lies between these can be squared and summed without scaling.
+_LEAST_SPREAD, _GREATEST_SPREAD = 1e-100, 1e100
+
 
 def pearson_correlation(
     activations: Any,
@@ -104,7 +107,7 @@ def standardize(rows: Tensor, weights: Tensor | None) -> Tensor:
 
     Parameters
     ----------
-    rows : Tensor, shape (columns, n_inputs), float64
+    rows : Tensor, shape (columns, n_inputs), float32 or float64
         Activations or concepts.
     weights : Tensor, shape (n_inputs,), float64, or None
         Sample weights.
@@ -115,15 +118,20 @@ def standardize(rows: Tensor, weights: Tensor | None) -> Tensor:
         Each row multiplied by the square roots of the weights, with sum of squares 1, so that
         the product of two rows is their correlation. Constant rows are NaN.
     """
-    lowest, highest = rows.aminmax(dim=1, keepdim=True)
-    # Halves, because the range of the largest floats overflows; the scale itself does not matter.
-    spread = highest / 2 - lowest / 2
-    scaled = (rows / 2 - lowest / 2) / torch.where(spread > 0, spread, torch.nan)
+    lowest, highest = (side.to(torch.float64) for side in rows.aminmax(dim=1, keepdim=True))
+    spread = torch.where(lowest < highest, highest - lowest, torch.nan)
+    if bool(((spread < _LEAST_SPREAD) | (spread > _GREATEST_SPREAD)).any()):
+        # Squares would leave the range of floats: scale first, by halves so that even the
+        # difference of the extremes stays inside. The scale itself does not matter.
+        rows = (rows / 2 - lowest / 2) / (highest / 2 - lowest / 2)
+    centred = rows.to(torch.float64, copy=True)
     if weights is None:
-        mean = scaled.mean(dim=1, keepdim=True)
+        centred -= centred.mean(dim=1, keepdim=True)
     else:
-        mean = ((scaled @ weights) / weights.sum())[:, None]
-    return normalize(scaled.sub_(mean), weights)
+        centred -= ((centred @ weights) / weights.sum())[:, None]
+        centred *= weights.sqrt()
+    length = torch.linalg.vector_norm(centred, dim=1, keepdim=True)
+    return centred.div_(torch.where(lowest < highest, length, torch.nan))
 
 
 def normalize(rows: Tensor, weights: Tensor | None) -> Tensor:
@@ -131,7 +139,7 @@ def normalize(rows: Tensor, weights: Tensor | None) -> Tensor:
 
     Parameters
     ----------
-    rows : Tensor, shape (columns, n_inputs), float64
+    rows : Tensor, shape (columns, n_inputs), float32 or float64
         Activations or concepts.
     weights : Tensor, shape (n_inputs,), float64, or None
         Sample weights.
@@ -142,12 +150,15 @@ def normalize(rows: Tensor, weights: Tensor | None) -> Tensor:
         Each row multiplied by the square roots of the weights, with sum of squares 1. Rows of
         zeros are NaN.
     """
-    largest = rows.abs().amax(dim=1, keepdim=True)
-    # Squares of very small or very large values leave the range of floats: scale first.
-    scaled = rows / torch.where(largest > 0, largest, torch.nan)
+    lowest, highest = (side.to(torch.float64) for side in rows.aminmax(dim=1, keepdim=True))
+    largest = torch.maximum(lowest.abs(), highest.abs())
+    scaled = rows.to(torch.float64, copy=True)
+    if bool((((largest > 0) & (largest < _LEAST_SPREAD)) | (largest > _GREATEST_SPREAD)).any()):
+        scaled /= largest  # squares would leave the range of floats
     if weights is not None:
         scaled *= weights.sqrt()
-    return scaled.div_(torch.linalg.vector_norm(scaled, dim=1, keepdim=True))
+    length = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
+    return scaled.div_(torch.where(largest > 0, length, torch.nan))
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:

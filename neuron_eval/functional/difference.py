@@ -52,18 +52,22 @@ def mean_activation_difference(
     present = _columns.present(concept_threshold)
 
     def centred(rows: Tensor) -> Tensor:
-        # Around their mean the sums stay small and keep their digits; the difference is the same.
-        return rows - (_columns.sums(rows, scored.weights) / scored.total)[:, None]
+        # Around their mean the sums keep their digits, and what is missing on one side of the
+        # concept is what is there on the other.
+        around = rows.to(torch.float64, copy=True)
+        around -= (_columns.sums(around, scored.weights) / scored.total)[:, None]
+        return around if scored.weights is None else around.mul_(scored.weights)
 
-    def contrast(rows: Tensor) -> Tensor:
+    def sides(rows: Tensor) -> tuple[Tensor, Tensor]:
         there = present(rows)
         inside = _columns.sums(there, scored.weights)
         outside = _columns.sums(~there, scored.weights)
         defined = (inside > 0) & (outside > 0)
-        inside, outside = (torch.where(defined, x, torch.nan)[:, None] for x in (inside, outside))
-        shares = torch.where(there, 1 / inside, -1 / outside)
-        return shares if scored.weights is None else shares.mul_(scored.weights)
+        factor = torch.where(defined, 1 / inside + 1 / outside, torch.nan)
+        return there.to(torch.float64), factor
 
-    return _columns.fill(
-        scored, memory_budget, centred, contrast, lambda a, c: a @ c.T, outer="concepts"
-    )
+    def score(around: Tensor, concept: tuple[Tensor, Tensor]) -> Tensor:
+        there, factor = concept
+        return (around @ there.T).mul_(factor)
+
+    return _columns.fill(scored, memory_budget, centred, sides, score)

@@ -79,7 +79,7 @@ def wpmi(
 
     def logarithms(rows: Tensor) -> tuple[Tensor, Tensor]:
         mean = _columns.sums(rows, scored.weights) / scored.total
-        logs = rows.clamp(min=LEAST_PROBABILITY).log_()
+        logs = rows.to(torch.float64).clamp(min=LEAST_PROBABILITY).log_()
         return logs, torch.where(mean > 0, mean, torch.nan).log()
 
     def score(share: Tensor, concept: tuple[Tensor, Tensor]) -> Tensor:

@@ -198,7 +198,7 @@ def _top_and_random(
         for neuron, row, drawn in zip(range(neurons.start, neurons.stop), rows, draws, strict=True):
             if len(drawn):
                 values = scored.concepts[drawn].T.to(torch.float64).contiguous()
-                scores[neuron] = correlate(row[drawn][None, :], values)[0]
+                scores[neuron] = correlate(row[drawn][None, :].to(torch.float64), values)[0]
     return scores
 
 
