@@ -13,6 +13,6 @@ class AnnotationConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from annotation.checks import templates_compile  # noqa: PLC0415 (needs loaded apps)
+        from annotation.checks import templates_compile  # needs loaded apps
 
         register(templates_compile, Tags.templates)

@@ -50,14 +50,21 @@ class Aggregated:
         From concept to the indices of the inputs that have a vote.
     diagnostics : dict
         Of the aggregation, JSON values.
-    posterior : bool
-        Whether rows of `labels` are posterior draws, so that a standard deviation has a meaning.
+    predictions : dict or None
+        Like `labels`, but before an input's own ratings, where the aggregation has a model that
+        predicts. Rows of both are then posterior draws, so that a standard deviation has a meaning,
+        and scores are model-assisted.
     """
 
     labels: "dict[int, NDArray[np.float64]]"
     voted: "dict[int, NDArray[np.int64]]"
     diagnostics: dict[str, Any] = field(default_factory=dict)
-    posterior: bool = False
+    predictions: "dict[int, NDArray[np.float64]] | None" = None
+
+    @property
+    def estimator(self) -> str:
+        """Name of the estimator that scores these labels."""
+        return "importance_weighted" if self.predictions is None else "model_assisted"
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,7 @@ def aggregate(
     aggregation: str,
     ratings: "Iterable[RatingRow]",
     priors: "Mapping[int, NDArray[np.floating[Any]]]",
+    activations: "Mapping[int, Sequence[NDArray[np.floating[Any]]]]",
     *,
     seed: int,
 ) -> Aggregated:
@@ -133,6 +141,9 @@ def aggregate(
         At least one with a vote.
     priors : mapping
         From concept to concept prior, shape (n_inputs,).
+    activations : mapping
+        From concept to the activation vectors, each of shape (n_inputs,), of the neurons that are
+        scored with it: inputs were chosen by them, so a model of labels must know them.
     seed : int
         Of the sampler.
 
@@ -160,52 +171,66 @@ def aggregate(
     own_priors = {concept: np.asarray(priors[concept], dtype=np.float64) for concept in voted}
     n_cannot_tell = len(frame) - len(votes)
     with named(f"aggregation {aggregation!r}", EstimateFailed):
-        labels, diagnostics = _MODELS[aggregation](votes, own_priors, seed)
+        if aggregation == "hierarchical":
+            own_activations = {c: np.stack(activations[c], axis=1) for c in voted}
+            labels, predictions, diagnostics = _hierarchical(
+                votes, own_priors, own_activations, seed
+            )
+        else:
+            predictions = None
+            labels, diagnostics = _CLOSED_FORMS[aggregation](votes, own_priors)
     return Aggregated(
         labels,
         voted,
         {"n_votes": len(votes), "n_cannot_tell": n_cannot_tell, **diagnostics},
-        posterior=aggregation == "hierarchical",
+        predictions,
     )
 
 
-def _majority(votes: Any, priors: Any, seed: int) -> tuple[dict[int, Any], dict[str, Any]]:
+def _majority(votes: Any, priors: Any) -> tuple[dict[int, Any], dict[str, Any]]:
     from estimation.aggregation import MajorityVote
 
-    del seed  # nothing is random
     model = MajorityVote().fit(votes)
     return _filled(priors, model.probabilities_), {"n_ties": model.ties_}
 
 
-def _bragg(votes: Any, priors: Any, seed: int) -> tuple[dict[int, Any], dict[str, Any]]:
+def _bragg(votes: Any, priors: Any) -> tuple[dict[int, Any], dict[str, Any]]:
     from estimation.aggregation import BRAgg
 
-    del seed  # closed form
     model = BRAgg().fit(votes, priors)
     return _filled(priors, model.probabilities_), {"error_rate": model.error_rate_}
 
 
-def _hierarchical(votes: Any, priors: Any, seed: int) -> tuple[dict[int, Any], dict[str, Any]]:
+def _hierarchical(
+    votes: Any, priors: Any, activations: Any, seed: int
+) -> tuple[dict[int, Any], dict[int, Any], dict[str, Any]]:
     from dataclasses import asdict
 
     from estimation.aggregation import HierarchicalBayes
 
-    model = HierarchicalBayes(seed=seed).fit(votes, priors)
-    labels = {
-        concept: model.concept_draws(concept, prior, n_draws=POSTERIOR_DRAWS)
-        for concept, prior in priors.items()
-    }
+    model = HierarchicalBayes(seed=seed).fit(votes, priors, activations=activations)
+    labels, predictions = (
+        {
+            concept: of_inputs(concept, prior, n_draws=POSTERIOR_DRAWS)
+            for concept, prior in priors.items()
+        }
+        for of_inputs in (model.concept_draws, model.prediction_draws)
+    )
     raters = model.rater_table()
-    return labels, {
-        "sampler": _plain(asdict(model.diagnostics_)),
-        "raters": {
-            "mean_miss_rate": float(raters["miss_rate"].mean()),
-            "mean_false_alarm_rate": float(raters["false_alarm_rate"].mean()),
+    return (
+        labels,
+        predictions,
+        {
+            "sampler": _plain(asdict(model.diagnostics_)),
+            "raters": {
+                "mean_miss_rate": float(raters["miss_rate"].mean()),
+                "mean_false_alarm_rate": float(raters["false_alarm_rate"].mean()),
+            },
         },
-    }
+    )
 
 
-_MODELS = {"majority": _majority, "bragg": _bragg, "hierarchical": _hierarchical}
+_CLOSED_FORMS = {"majority": _majority, "bragg": _bragg}
 
 
 def _filled(priors: Any, probabilities: Any) -> dict[int, Any]:
@@ -264,6 +289,7 @@ def explanation_score(
     weights: Sequence[float],
     draws: "Sequence[Draw]",
     labels: "Sequence[NDArray[np.float64]]",
+    predictions: "Sequence[NDArray[np.float64]] | None" = None,
     *,
     level: float,
     seed: int,
@@ -279,8 +305,9 @@ def explanation_score(
         Of the explanation's concepts.
     draws : sequence of Draw
         The rated sample of each concept, from `pooled_rated`.
-    labels : sequence of ndarray, each of shape (n_posterior, n_inputs)
-        From `aggregate`.
+    labels, predictions : sequence of ndarray, each of shape (n_posterior, n_inputs)
+        From `aggregate`. With predictions the score is that of the model over all inputs, corrected
+        by the importance-weighted sample; without, that of the weighted sample alone.
     level : float
         Of the interval.
     seed : int
@@ -303,7 +330,14 @@ def explanation_score(
 
     with named(what, EstimateFailed):
         estimate = linear_explanation_correlation(
-            activation, weights, draws, labels, level=level, n_imputations=IMPUTATIONS, seed=seed
+            activation,
+            weights,
+            draws,
+            labels,
+            prediction=predictions,
+            level=level,
+            n_imputations=IMPUTATIONS,
+            seed=seed,
         )
     defined = bool(np.isfinite(estimate.score))
     return ExplanationScore(

@@ -276,7 +276,7 @@ def _explanation_scores(
                     weights,
                     [rated[concept] for concept in concepts],
                     [aggregated.labels[concept] for concept in concepts],
-                    predictions and [predictions[concept] for concept in concepts],
+                    None if predictions is None else [predictions[concept] for concept in concepts],
                     level=run.level,
                     seed=run.seed,
                     what=f"{explanation.method} on neuron {explanation.neuron}",
