@@ -4,18 +4,33 @@
 
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 30000;
+const PREFIX = "neuron-jury:";
+
+// Answers of an earlier task that this browser closed before they were sent: send them now. The
+// server keeps late answers; those of a task that takes none any more are of no use to anybody.
+export function sendLeftovers(currentKey, token) {
+  let keys = [];
+  try {
+    keys = Object.keys(window.localStorage).filter((name) => name.startsWith(PREFIX));
+  } catch (error) {
+    console.info("This browser keeps no local copy of answers:", error.name);
+  }
+  for (const name of keys.filter((other) => other !== PREFIX + currentKey)) {
+    const box = new Outbox({ key: name.slice(PREFIX.length), token, onState: () => box?.settle() });
+    box.flush();
+  }
+}
 
 export class Outbox {
   constructor({ key, url, token, onState }) {
-    this.key = `neuron-jury:${key}`;
-    this.url = url;
+    this.key = PREFIX + key;
     this.token = token;
     this.onState = onState;
     this.wait = FIRST_WAIT_MS;
     this.sending = null;
     this.timer = null;
     this.refusal = null;
-    this.memory = { queue: [], cleared: [] };
+    this.memory = { url, queue: [], cleared: [] };
     this.load();
     window.addEventListener("online", () => this.retryNow());
     document.addEventListener("visibilitychange", () => !document.hidden && this.retryNow());
@@ -99,7 +114,7 @@ export class Outbox {
   async send(entry) {
     let response;
     try {
-      response = await fetch(this.url, {
+      response = await fetch(this.memory.url, {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-CSRFToken": this.token },
         body: JSON.stringify(entry),
@@ -112,6 +127,15 @@ export class Outbox {
     if (response.ok) return "saved";
     if (response.status >= 500 || response.status === 408 || response.status === 429) return "later";
     return { status: response.status };
+  }
+
+  // For leftovers: forget what is done with, one way or the other.
+  settle() {
+    if (this.refusal && [404, 409].includes(this.refusal.status)) this.memory.queue = [];
+    if (this.empty) {
+      this.memory.cleared = [];
+      this.store();
+    }
   }
 
   announce() {

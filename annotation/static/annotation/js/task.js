@@ -1,7 +1,7 @@
 // The task page: one item large, the rest as an overview; an answer is one key or one tap, is saved
 // at once and leads on to the next item. The radio buttons of the plain form stay the only truth.
 
-import { Outbox } from "./outbox.js";
+import { Outbox, sendLeftovers } from "./outbox.js";
 
 const form = document.getElementById("task-form");
 const items = [...form.querySelectorAll(".item")];
@@ -71,7 +71,6 @@ function refresh() {
     }
   });
   const left = items.length - given;
-  submitButton.setAttribute("aria-disabled", String(left > 0));
   submitButton.querySelector(".submit-label").textContent =
     left > 0 ? fill(texts.textLeft, { count: left }) : texts.textSubmit;
   submitButton.classList.toggle("primary", left === 0);
@@ -253,3 +252,4 @@ refresh();
 show(Math.max(known.findIndex((value) => !value), 0));
 outbox.announce();
 outbox.flush();
+sendLeftovers(texts.assignment, form.elements.csrfmiddlewaretoken.value);
