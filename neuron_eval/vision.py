@@ -108,7 +108,7 @@ def declare_missing_operators(
 @cache
 def _library() -> Any:
     # The definitions live as long as this object; the cache keeps it.
-    return torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    return torch.library.Library("torchvision", "DEF")
 
 
 def _declare_operators() -> None:

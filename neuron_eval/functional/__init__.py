@@ -1,7 +1,8 @@
 """The metrics as pure functions: activations and concepts in, one score per pair out.
 
 Every function takes ``(activations, concepts, *, weights=None, ...)`` and returns a float64 tensor
-of shape (n_neurons, n_concepts) with NaN where the score is undefined. ``neuron_eval.registry``
+of shape (n_neurons, n_concepts) with NaN where the score is undefined (``torch.isnan`` is the
+mask). ``neuron_eval.registry``
 lists them by name.
 """
 

@@ -186,7 +186,7 @@ def _by_positions(sets: Tensor, scores: Tensor, weights: Tensor | None) -> Tenso
     result = np.zeros((sets.shape[0], scores.shape[0]))
     for chosen, members in _padded_members(sets.numpy()):
         for column, ranking in enumerate(rankings):
-            places = ranking.place[members]
+            places = ranking.place.take(members)
             places.sort(axis=1)
             result[chosen, column] = ranking.sum_of_precision(places, n_inputs)
     return torch.from_numpy(result)
@@ -259,19 +259,55 @@ class _Ranking:
         ndarray, shape (n_sets,), float64
             The sums.
         """
-        precision = self._reciprocal[places]
-        if self._mass is None and self._group is None:
-            # The j-th member is found at depth place + 1 with j members so far.
-            counted: npt.NDArray[np.float64] = precision @ np.arange(1.0, places.shape[1] + 1)
-            return counted
-        gained = (places < n_inputs).astype(float) if self._mass is None else self._mass[places]
-        found = gained.cumsum(axis=1)
+        precision = self._reciprocal.take(places)
+        tied = None
         if self._group is not None:
-            # Members that are tied are found together: all count what the last of them counts.
-            group = self._group[places]
-            last = np.ones(group.shape, dtype=bool)
-            np.not_equal(group[:, 1:], group[:, :-1], out=last[:, :-1])
-            ends = np.flatnonzero(last)
-            found = np.repeat(found.ravel()[ends], np.diff(ends, prepend=-1)).reshape(found.shape)
-        summed: npt.NDArray[np.float64] = np.einsum("ij,ij,ij->i", gained, found, precision)
+            group = self._group.take(places)
+            tied = (group[:, 1:] == group[:, :-1]) & (places[:, 1:] < n_inputs)
+            if not tied.any():
+                tied = None
+        if self._mass is not None:
+            return _weighted_sum(self._mass[places], precision, tied)
+        # The j-th member is found at depth place + 1 with j members so far.
+        summed: npt.NDArray[np.float64] = precision @ np.arange(1.0, places.shape[1] + 1)
+        if tied is not None:
+            summed += _extra_of_ties(tied, precision)
         return summed
+
+
+def _weighted_sum(
+    gained: npt.NDArray[np.float64],
+    precision: npt.NDArray[np.float64],
+    tied: npt.NDArray[np.bool_] | None,
+) -> npt.NDArray[np.float64]:
+    """Sum weight times weight found so far times reciprocal depth."""
+    found = gained.cumsum(axis=1)
+    if tied is not None:
+        # Members that are tied are found together: all count what the last of them counts.
+        last = np.ones(gained.shape, dtype=bool)
+        np.logical_not(tied, out=last[:, :-1])
+        ends = np.flatnonzero(last)
+        found = np.repeat(found.ravel()[ends], np.diff(ends, prepend=-1)).reshape(found.shape)
+    summed: npt.NDArray[np.float64] = np.einsum("ij,ij,ij->i", gained, found, precision)
+    return summed
+
+
+def _extra_of_ties(
+    tied: npt.NDArray[np.bool_], precision: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Sum what tied members gain by being found together.
+
+    Counted one after the other, the r-th of a run (from 0) misses the members behind it; over
+    the run that is the sum of all r, times the precision that the run shares.
+    """
+    rows, columns = np.nonzero(tied)
+    flat = rows * precision.shape[1] + columns
+    starts = np.append(True, np.diff(flat) != 1)
+    run_starts = np.flatnonzero(starts)
+    place_in_run = np.arange(len(flat)) - np.repeat(
+        run_starts, np.diff(np.append(run_starts, len(flat)))
+    )
+    gains = (place_in_run + 1) * precision[rows, columns + 1]
+    extra: npt.NDArray[np.float64] = np.zeros(len(precision))
+    np.add.at(extra, rows, gains)
+    return extra

@@ -18,6 +18,8 @@ _EXACT_COUNT = 1 << 24
 class Contingency:
     """Weighted counts of every pair, shape (n_neurons, n_concepts) or broadcastable to it.
 
+    Where a denominator is 0, so is its numerator: undefined scores come out as NaN by themselves.
+
     Attributes
     ----------
     tp : Tensor, shape (n_neurons, n_concepts)
@@ -45,7 +47,44 @@ class Contingency:
     @property
     def tn(self) -> Tensor:
         """Neuron not active and concept not present."""
-        return (self.inactive - (self.present - self.tp)).clamp(min=0)
+        rest = (self.inactive - (self.present - self.tp)).clamp(min=0)
+        # Rounding must not leave anything where there is nothing.
+        return torch.minimum(rest, torch.minimum(self.inactive, self.absent))
+
+    @property
+    def recall(self) -> Tensor:
+        """P(concept present | neuron active); undefined for a neuron that is never active."""
+        return self.tp / self.active
+
+    @property
+    def precision(self) -> Tensor:
+        """P(neuron active | concept present); undefined for a concept that is never present."""
+        return self.tp / self.present
+
+    @property
+    def f1_score(self) -> Tensor:
+        """Harmonic mean of recall and precision; undefined where both sides are empty."""
+        return 2 * self.tp / (self.active + self.present)
+
+    @property
+    def iou(self) -> Tensor:
+        """Intersection over union; undefined where both sides are empty."""
+        return self.tp / (self.active + (self.present - self.tp))
+
+    @property
+    def accuracy(self) -> Tensor:
+        """Share of inputs on which both sides agree."""
+        return (self.tp + self.tn) / self.total
+
+    @property
+    def balanced_accuracy(self) -> Tensor:
+        """Mean of sensitivity and specificity with the neuron as reference."""
+        return (self.tp / self.active + self.tn / self.inactive) / 2
+
+    @property
+    def inverse_balanced_accuracy(self) -> Tensor:
+        """Mean of sensitivity and specificity with the concept as reference."""
+        return (self.tp / self.present + self.tn / self.absent) / 2
 
 
 def contingency(

@@ -6,11 +6,9 @@ neuron is the reference: recall is P(concept | neuron), precision is P(neuron | 
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from neuron_eval.binarize import DEFAULT_BINARIZATION, Binarization
-from neuron_eval.functional import _columns
 from neuron_eval.functional._columns import MEMORY_BUDGET
 from neuron_eval.functional.contingency import contingency
 
@@ -60,15 +58,14 @@ def recall(
     Oikarinen, Yan, Weng, "Evaluating Neuron Explanations: A Unified Framework with Sanity
     Checks", ICML 2025, arXiv 2506.05774.
     """
-    t = contingency(
+    return contingency(
         activations,
         concepts,
         weights=weights,
         binarization=binarization,
         concept_threshold=concept_threshold,
         memory_budget=memory_budget,
-    )
-    return _columns.undefined_where(t.tp / t.active, t.active == 0)
+    ).recall
 
 
 def precision(
@@ -116,15 +113,14 @@ def precision(
     Oikarinen, Yan, Weng, "Evaluating Neuron Explanations: A Unified Framework with Sanity
     Checks", ICML 2025, arXiv 2506.05774.
     """
-    t = contingency(
+    return contingency(
         activations,
         concepts,
         weights=weights,
         binarization=binarization,
         concept_threshold=concept_threshold,
         memory_budget=memory_budget,
-    )
-    return _columns.undefined_where(t.tp / t.present, t.present == 0)
+    ).precision
 
 
 def f1_score(
@@ -169,15 +165,14 @@ def f1_score(
     Oikarinen, Yan, Weng, "Evaluating Neuron Explanations: A Unified Framework with Sanity
     Checks", ICML 2025, arXiv 2506.05774.
     """
-    t = contingency(
+    return contingency(
         activations,
         concepts,
         weights=weights,
         binarization=binarization,
         concept_threshold=concept_threshold,
         memory_budget=memory_budget,
-    )
-    return _columns.undefined_where(2 * t.tp / (t.active + t.present), (t.active + t.present) == 0)
+    ).f1_score
 
 
 def iou(
@@ -223,17 +218,14 @@ def iou(
     Checks", ICML 2025, arXiv 2506.05774; the score of Network
     Dissection, Bau et al. 2017.
     """
-    t = contingency(
+    return contingency(
         activations,
         concepts,
         weights=weights,
         binarization=binarization,
         concept_threshold=concept_threshold,
         memory_budget=memory_budget,
-    )
-    return _columns.undefined_where(
-        t.tp / (t.active + t.present - t.tp), (t.active + t.present) == 0
-    )
+    ).iou
 
 
 def accuracy(
@@ -277,17 +269,14 @@ def accuracy(
     Oikarinen, Yan, Weng, "Evaluating Neuron Explanations: A Unified Framework with Sanity
     Checks", ICML 2025, arXiv 2506.05774.
     """
-    t = contingency(
+    return contingency(
         activations,
         concepts,
         weights=weights,
         binarization=binarization,
         concept_threshold=concept_threshold,
         memory_budget=memory_budget,
-    )
-    return _columns.undefined_where(
-        (t.tp + t.tn) / t.total, torch.zeros_like(t.tp, dtype=torch.bool)
-    )
+    ).accuracy
 
 
 def balanced_accuracy(
@@ -331,17 +320,14 @@ def balanced_accuracy(
     Oikarinen, Yan, Weng, "Evaluating Neuron Explanations: A Unified Framework with Sanity
     Checks", ICML 2025, arXiv 2506.05774.
     """
-    t = contingency(
+    return contingency(
         activations,
         concepts,
         weights=weights,
         binarization=binarization,
         concept_threshold=concept_threshold,
         memory_budget=memory_budget,
-    )
-    return _columns.undefined_where(
-        (t.tp / t.active + t.tn / t.inactive) / 2, (t.active == 0) | (t.inactive == 0)
-    )
+    ).balanced_accuracy
 
 
 def inverse_balanced_accuracy(
@@ -385,14 +371,11 @@ def inverse_balanced_accuracy(
     Oikarinen, Yan, Weng, "Evaluating Neuron Explanations: A Unified Framework with Sanity
     Checks", ICML 2025, arXiv 2506.05774.
     """
-    t = contingency(
+    return contingency(
         activations,
         concepts,
         weights=weights,
         binarization=binarization,
         concept_threshold=concept_threshold,
         memory_budget=memory_budget,
-    )
-    return _columns.undefined_where(
-        (t.tp / t.present + t.tn / t.absent) / 2, (t.present == 0) | (t.absent == 0)
-    )
+    ).inverse_balanced_accuracy
