@@ -21,6 +21,8 @@ RUN_LIMIT = timedelta(minutes=30)
 #: A run that waits longer is given to the workers again: the one that had it was killed.
 QUEUE_LIMIT = timedelta(minutes=5)
 MAX_ATTEMPTS = 2
+#: Of each study and aggregation; runs that somebody asked for are all kept.
+LIVE_RUNS_KEPT = 20
 
 
 def estimate_request(
@@ -221,8 +223,19 @@ def _finish(run: EstimateRun, scored: ScoredStudy) -> None:
         )
         if finished:
             study_scores_write(run, scored)
+            _live_runs_prune(run)
         else:
             logger.warning("estimate run %s came too late; its results are dropped", run.public_id)
+
+
+def _live_runs_prune(run: EstimateRun) -> None:
+    """Delete old live runs: a busy study makes thousands, and each says less than the next."""
+    live = EstimateRun.objects.filter(
+        study=run.study_id, aggregation=run.aggregation, live=True, status=RunStatus.FINISHED
+    ).order_by("-finished_at", "-pk")
+    old = list(live.values_list("pk", flat=True)[LIVE_RUNS_KEPT:])
+    if old:
+        EstimateRun.objects.filter(pk__in=old).delete()
 
 
 def _fail(run: EstimateRun, message: str) -> bool:

@@ -423,6 +423,17 @@ def test_a_whole_run_has_sanity_checks_and_a_live_one_not() -> None:
         assert check[test]["share"] > 0.9
 
 
+def test_old_live_runs_go_and_runs_that_somebody_asked_for_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(estimates, "LIVE_RUNS_KEPT", 2)
+    study = make_study()
+    asked = run_now(study, "majority", live=False)
+    other = run_now(study, "bragg")
+    live = [run_now(study, "majority") for _ in range(4)]
+    assert set(EstimateRun.objects.all()) == {asked, other, *live[2:]}
+
+
 @pytest.mark.slow
 def test_the_hierarchical_run_keeps_posterior_and_diagnostics() -> None:
     study = make_study(n_inputs=80, inputs_per_pair=40)
