@@ -49,7 +49,7 @@ def same(got, expected):
 
 
 @pytest.mark.parametrize("name", FIXED)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(inputs())
 def test_a_weight_of_two_is_the_row_twice(name, data):
     a, c, w = data
@@ -59,7 +59,7 @@ def test_a_weight_of_two_is_the_row_twice(name, data):
 
 
 @pytest.mark.parametrize("name", FIXED)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(inputs(), st.randoms(use_true_random=False))
 def test_order_of_rows_and_columns_is_irrelevant(name, data, random):
     a, c, w = data
@@ -71,7 +71,7 @@ def test_order_of_rows_and_columns_is_irrelevant(name, data, random):
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(inputs())
 def test_scores_keep_their_range_and_do_not_touch_their_input(name, data):
     a, c, w = data
@@ -89,7 +89,7 @@ def test_scores_keep_their_range_and_do_not_touch_their_input(name, data):
 
 
 @pytest.mark.parametrize("name", [n for n in FIXED if METRICS[n].symmetric])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(hnp.arrays(np.bool_, st.tuples(N_INPUTS, st.just(2))))
 def test_symmetric_metrics_exchange_binary_sides(name, both):
     parameters = METRICS[name].parameters
@@ -99,7 +99,7 @@ def test_symmetric_metrics_exchange_binary_sides(name, both):
 
 
 @pytest.mark.parametrize("name", FIXED)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(inputs(), st.sampled_from([0.3, 1.0, 1e5]), st.sampled_from([0.0, -7.0, 1e3]))
 def test_units_of_the_activations(name, data, factor, shift):
     a, c, w = data
@@ -138,7 +138,7 @@ def test_ten_metrics_at_once_are_the_ten_metrics():
         np.testing.assert_array_equal(scores.numpy(), score(name, a, c, weights=w))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(inputs(), st.booleans())
 def test_both_ways_to_rank_and_to_find_agree(data, weighted):
     """Devices without a fast row-by-row path take all rows at once; here both run on the CPU."""

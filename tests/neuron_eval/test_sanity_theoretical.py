@@ -143,7 +143,6 @@ def test_exact_sums_by_enumeration(name):
         assert check.expected_difference == pytest.approx(mean / mass, rel=1e-12)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("test", ["missing", "extra"])
 @pytest.mark.parametrize("name", sorted(SAMPLED_SCORES))
 def test_sampled_metrics_by_drawing_real_inputs(name, test):
