@@ -6,9 +6,6 @@ GET never changes anything: a task is leased by the POST before it.
 
 import math
 import uuid
-from collections.abc import Callable
-from functools import wraps
-from typing import Concatenate, ParamSpec
 from uuid import UUID
 
 from django.conf import settings
@@ -24,8 +21,6 @@ from annotation.exceptions import (
     AnnotationError,
     AssignmentClosed,
     AssignmentIncomplete,
-    ConsentMissing,
-    InstructionsUnread,
     InvalidInput,
     NothingSubmitted,
     StudyNotOpen,
@@ -40,7 +35,7 @@ from annotation.models import (
     Study,
     StudyStatus,
 )
-from annotation.queries import assignment_items, participation_progress
+from annotation.queries import assignment_items
 from annotation.services.assignments import (
     assignment_lease,
     assignment_return,
@@ -54,11 +49,16 @@ from annotation.services.raters import (
     rater_arrive,
 )
 from annotation.services.ratings import ratings_save
+from annotation.views.rater_session import (
+    message_page,
+    n_tasks_done,
+    not_open_page,
+    participation_of,
+    rater_page,
+    study_open_to_raters,
+)
 
-P = ParamSpec("P")
-RaterView = Callable[Concatenate[HttpRequest, Participation, P], HttpResponse]
-
-#: For the promise on the entry page; measured medians are 2 to 3 s an item.
+#: For the time that the entry page names. An assumption, a cautious one: three seconds an item.
 SECONDS_AN_ITEM = 3
 
 CHOICES = (
@@ -68,108 +68,12 @@ CHOICES = (
 )
 
 
-def _study(slug: str) -> Study:
-    return get_object_or_404(Study.objects.exclude(status=StudyStatus.DRAFT), slug=slug)
-
-
-def _participation(request: HttpRequest, study: Study) -> Participation | None:
-    public_id = request.session.get("participations", {}).get(study.slug)
-    if public_id is None:
-        return None
-    return (
-        Participation.objects.select_related("study", "rater")
-        .filter(public_id=public_id, study=study)
-        .first()
-    )
-
-
-def _message(
-    request: HttpRequest, study: Study, heading: str, *lines: str, status: int = 200, **links: str
-) -> HttpResponse:
-    context = {"study": study, "heading": heading, "lines": lines, **links}
-    return render(request, "rater/message.html", context, status=status)
-
-
-def _n_done(participation: Participation) -> int:
-    """Count the tasks that the rater handed in; a late one is work done as well."""
-    progress = participation_progress(participation)
-    return progress.submitted + progress.late
-
-
-def _not_open(
-    request: HttpRequest, study: Study, participation: Participation | None
-) -> HttpResponse:
-    links = {}
-    if participation is not None and _n_done(participation):
-        links = {
-            "action": _("Get my completion code"),
-            "action_url": reverse("rater:stop", args=[study.slug]),
-            "action_method": "post",
-        }
-    if study.status == StudyStatus.PAUSED:
-        heading = _("This study is taking a break")
-        line = _("No tasks are handed out at the moment. Please come back later.")
-    else:
-        heading = _("This study is closed")
-        line = _("It has all the answers that it needs. Thank you for your interest.")
-    saved = _("Everything that you answered is saved.") if participation else ""
-    return _message(request, study, heading, *filter(None, [line, saved]), status=403, **links)
-
-
-def _session_lost(request: HttpRequest, study: Study) -> HttpResponse:
-    return _message(
-        request,
-        study,
-        _("We do not recognise this browser"),
-        _("You have not started here yet, or the cookies of this site were cleared."),
-        _("Answers that were saved stay saved. Open the link that you were given, or start here."),
-        status=403,
-        action=_("Go to the start"),
-        action_url=reverse("rater:entry", args=[study.slug]),
-    )
-
-
-def rater_page(view: RaterView[P]) -> Callable[..., HttpResponse]:
-    """Hand a view its rater's participation; answer what stands in the way of it.
-
-    Parameters
-    ----------
-    view : callable
-        Takes the request and the participation.
-
-    Returns
-    -------
-    callable
-        Takes the request and the study's slug.
-    """
-
-    @never_cache
-    @wraps(view)
-    def page(request: HttpRequest, slug: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        study = _study(slug)
-        participation = _participation(request, study)
-        if participation is None:
-            return _session_lost(request, study)
-        if participation.consented_at is None or participation.declined_at is not None:
-            return redirect("rater:entry", slug)
-        try:
-            return view(request, participation, *args, **kwargs)
-        except StudyNotOpen:
-            return _not_open(request, study, participation)
-        except ConsentMissing:
-            return redirect("rater:entry", slug)
-        except InstructionsUnread:
-            return redirect("rater:instructions", slug)
-
-    return page
-
-
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def entry(request: HttpRequest, slug: str) -> HttpResponse:
     """Show what the study is and its consent text; POST gives or declines consent."""
-    study = _study(slug)
-    participation = _participation(request, study)
+    study = study_open_to_raters(slug)
+    participation = participation_of(request, study)
     agreed = (
         participation is not None
         and participation.consented_at is not None
@@ -177,7 +81,7 @@ def entry(request: HttpRequest, slug: str) -> HttpResponse:
         and participation.consent_version == study.consent_version
     )
     if study.status != StudyStatus.OPEN and participation is None:
-        return _not_open(request, study, None)
+        return not_open_page(request, study, None)
     if request.method == "POST":
         form = ConsentForm(request.POST)
         if not form.is_valid():
@@ -185,9 +89,11 @@ def entry(request: HttpRequest, slug: str) -> HttpResponse:
         try:
             return _consent(request, study, agrees=form.cleaned_data["consent"] == "yes")
         except StudyNotOpen:
-            return _not_open(request, study, participation)
+            return not_open_page(request, study, participation)
         except InvalidInput as error:
-            return _message(request, study, _("This link is not complete"), str(error), status=400)
+            return message_page(
+                request, study, _("This link is not complete"), str(error), status=400
+            )
     if agreed:
         return redirect("rater:task", slug)
     return _entry_page(request, study)
@@ -229,8 +135,8 @@ def _identity(request: HttpRequest) -> tuple[str, str]:
 @require_GET
 def leave(request: HttpRequest, slug: str) -> HttpResponse:
     """Say goodbye to somebody who did not agree, or who stopped before the first task's end."""
-    study = _study(slug)
-    return _message(
+    study = study_open_to_raters(slug)
+    return message_page(
         request,
         study,
         _("Thank you for your time"),
@@ -285,7 +191,7 @@ def task(request: HttpRequest, participation: Participation) -> HttpResponse:
         return _task_page(request, participation, assignment)
     if study.status != StudyStatus.OPEN:
         raise StudyNotOpen
-    return _message(
+    return message_page(
         request,
         study,
         _("Ready for the next task?"),
@@ -320,7 +226,7 @@ def _task_page(
         "study": participation.study,
         "assignment": assignment,
         "concept": assignment.task.concept.text,
-        "task_number": _n_done(participation) + 1,
+        "task_number": n_tasks_done(participation) + 1,
         "items": items,
         "n_answered": sum(item["value"] is not None for item in items),
         "missing": [item for item in items if item["missing"]],
@@ -353,7 +259,7 @@ def submit(request: HttpRequest, participation: Participation, assignment_id: UU
 
 
 def _refused(request: HttpRequest, study: Study, error: AnnotationError) -> HttpResponse:
-    return _message(
+    return message_page(
         request,
         study,
         _("This task could not be handed in"),
@@ -383,7 +289,7 @@ def stop(request: HttpRequest, participation: Participation) -> HttpResponse:
         "rater/stop.html",
         {
             "study": participation.study,
-            "n_submitted": _n_done(participation),
+            "n_submitted": n_tasks_done(participation),
             "has_lease": held is not None,
             "n_open_answers": 0 if held is None else held.ratings.count(),
         },
@@ -396,7 +302,7 @@ def complete(request: HttpRequest, participation: Participation) -> HttpResponse
     """Show the completion code."""
     if participation.completed_at is None:
         return redirect("rater:task", participation.study.slug)
-    n_submitted = _n_done(participation)
+    n_submitted = n_tasks_done(participation)
     context = {
         "study": participation.study,
         "participation": participation,
@@ -409,7 +315,7 @@ def complete(request: HttpRequest, participation: Participation) -> HttpResponse
 @rater_page
 def nothing_left(request: HttpRequest, participation: Participation) -> HttpResponse:
     """Tell a rater who came too late for any task."""
-    return _message(
+    return message_page(
         request,
         participation.study,
         _("No task is left"),
