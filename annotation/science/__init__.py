@@ -5,12 +5,24 @@ ever waits for a sampler. Errors of the science come out as errors of the web ap
 the study's own thing (this neuron, that concept) before the message.
 """
 
+from annotation.science.aggregation import (
+    Aggregated,
+    RatingRow,
+    aggregate,
+    posterior_summary,
+)
 from annotation.science.arrays import (
     activations_checked,
     array_load,
     array_save,
     concepts_checked,
     labels_require,
+)
+from annotation.science.comparison import (
+    ConfirmedPair,
+    MethodScore,
+    methods_compare,
+    sanity_check,
 )
 from annotation.science.sampling import (
     SampledInput,
@@ -20,18 +32,10 @@ from annotation.science.sampling import (
     shuffled,
 )
 from annotation.science.scoring import (
-    Aggregated,
-    ConfirmedPair,
     ExplanationScore,
-    MethodScore,
-    RatingRow,
-    aggregate,
     explanation_score,
-    methods_compare,
     pooled_rated,
-    posterior_summary,
     reference_score,
-    sanity_check,
 )
 
 __all__ = [
