@@ -10,6 +10,8 @@ WORKERS ?= 2
 
 # Without bytecode files each `import pymc` costs ten seconds more.
 unexport PYTHONDONTWRITEBYTECODE
+# The tests run side by side already; small tensors on several threads only wait for each other.
+test: export OMP_NUM_THREADS = 1
 
 .PHONY: help install demo serve test check format bench clean
 
@@ -48,14 +50,16 @@ test: check  ## Everything: check, unit, statistical, PostgreSQL and browser tes
 	mkdir -p $(RESULTS) && rm -f $(RESULTS)/*.xml
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not postgres' \
 	  --junitxml $(RESULTS)/sqlite.xml
-	scripts/with-postgresql $(BIN)/python -m pytest tests/annotation -m 'not browser' \
+	scripts/with-postgresql $(BIN)/python -m pytest -m 'not browser and not slow' \
+	  tests/annotation/concurrency tests/annotation/services tests/annotation/models \
 	  --junitxml $(RESULTS)/postgresql.xml
 
 format: $(STAMP)  ## Format the code
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: $(STAMP)  ## Run the benchmarks that need no data of their own
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+bench: $(STAMP)  ## Run the benchmarks; DATA=folder of CIFAR-10H for real human ratings
+	$(BIN)/python benchmarks/metrics.py --sizes 100
+	$(BIN)/python benchmarks/savings.py $(if $(DATA),--data '$(DATA)',--simulate)
 
 clean:  ## Remove the environment and the caches; var/ (your data) stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -26,7 +26,9 @@ CONCEPTS: dict[str, frozenset[int]] = {
     **ATTRIBUTES,
 }
 
+#: Side of the pictures shown. Strokes reach the edge of the 8 x 8 pixels, so white is put around.
 SHOWN_PIXELS = 160
+MARGIN_PIXELS = 2
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def write_images(digits: Digits, folder: Path) -> list[str]:
     names = []
     for row, image in enumerate(digits.images):
         name = f"{row:05d}.png"
-        ink = Image.fromarray(np.uint8(255 * (1 - image)))
+        paper = np.pad(1 - image, MARGIN_PIXELS, constant_values=1.0)
+        ink = Image.fromarray(np.uint8(255 * paper))
         ink.resize((SHOWN_PIXELS, SHOWN_PIXELS), Image.Resampling.BICUBIC).save(folder / name)
         names.append(name)
     return names
