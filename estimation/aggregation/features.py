@@ -4,20 +4,20 @@ from collections.abc import Hashable, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from estimation.checks import EstimationError, FloatArray, standardized
 
-#: Features a neuron.
-FEATURES_PER_NEURON = 2
+#: Directions whose singular value is below this share of the largest say nothing new.
+NEGLIGIBLE = 1e-3
 
 
 def activation_features(activations: ArrayLike) -> FloatArray:
-    """Turn activations into features of a label: asinh, and the normal score of the rank.
+    """Turn the activations of a concept's neurons into uncorrelated features of a label.
 
-    The first follows large activations without being carried off by them, the second does not
-    mind their scale; together they bend as skewed activations need it.
+    asinh follows large activations without being carried off by them. Neurons that share a concept
+    are alike, and coefficients of features that are alike can hardly be told apart, which makes
+    chains slow; so the standardised columns are replaced by their principal directions, each scaled
+    to unit variance (whitening). The label model can still form any combination of the neurons.
 
     Parameters
     ----------
@@ -26,8 +26,10 @@ def activation_features(activations: ArrayLike) -> FloatArray:
 
     Returns
     -------
-    ndarray, shape (n_inputs, 2 n_neurons), float64
-        Standardised columns; ties share a rank.
+    ndarray, shape (n_inputs, n_directions), float64
+        Columns of mean 0 and variance 1, uncorrelated, the main direction first; at most a column a
+        neuron, fewer where neurons repeat each other. The neuron that weighs most in a direction
+        (the first of equals) weighs positively. One neuron gives its standardised asinh.
 
     Raises
     ------
@@ -40,12 +42,14 @@ def activation_features(activations: ArrayLike) -> FloatArray:
     if table.ndim != 2 or table.shape[1] == 0:
         msg = f"activations: shape {np.shape(activations)}, expected (n_inputs, n_neurons)"
         raise EstimationError(msg)
-    columns = []
-    for column in table.T:
-        scaled = standardized(column)
-        score = ndtri((rankdata(scaled) - 0.5) / scaled.size)
-        columns += [standardized(np.arcsinh(scaled)), standardized(score)]
-    return np.stack(columns, axis=1)
+    columns = [standardized(np.arcsinh(standardized(column))) for column in table.T]
+    directions, sizes, weights = np.linalg.svd(np.stack(columns, axis=1), full_matrices=False)
+    kept = sizes > NEGLIGIBLE * sizes[0]
+    # rounded, so that of equal weights the first decides, not the last bit
+    heaviest = np.argmax(np.round(np.abs(weights), 9), axis=1)
+    sign = np.sign(weights[np.arange(sizes.size), heaviest])
+    features: FloatArray = (directions * sign)[:, kept] * np.sqrt(table.shape[0])
+    return features
 
 
 def features_of_concepts(

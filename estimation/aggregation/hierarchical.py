@@ -58,9 +58,9 @@ class HierarchicalBayes:
         Concepts and raters, in the order of the parameter arrays.
     posterior_ : dict of ndarray
         Posterior draws, chains joined: ``calibration`` (n, n_features, n_concepts): intercept,
-        slope on the logit of the prior, two a neuron on its activations; ``logit_miss``,
-        ``logit_false_alarm`` (n, n_raters); ``calibration_mean``, ``calibration_spread``,
-        ``rater_mean``, ``rater_spread``.
+        slope on the logit of the prior, slopes on the features made of its activations;
+        ``logit_miss``, ``logit_false_alarm`` (n, n_raters); ``calibration_mean``,
+        ``calibration_spread``, ``rater_mean``, ``rater_spread``.
     probabilities_ : Series of float64
         Posterior probability of every rated item.
     diagnostics_ : Diagnostics

@@ -372,13 +372,45 @@ def test_activations_must_fit():
         HierarchicalBayes().fit(ratings, prior, activations={0: np.ones(20)})
 
 
-def test_activation_features_are_standardised_and_monotone():
+def test_one_neuron_gives_its_standardised_asinh():
     activation = np.random.default_rng(0).gamma(0.3, size=500)
     features = activation_features(activation)
+    expected = np.arcsinh((activation - activation.mean()) / activation.std())
+    expected = (expected - expected.mean()) / expected.std()
+    np.testing.assert_allclose(features, expected[:, None], rtol=1e-9)
+
+
+def test_activation_features_are_whitened_and_span_the_neurons():
+    rng = np.random.default_rng(0)
+    common = rng.gamma(0.5, size=(500, 1))
+    table = common + 0.3 * rng.gamma(0.5, size=(500, 4))
+    features = activation_features(table)
+    assert features.shape == (500, 4)
     np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-12)
-    np.testing.assert_allclose(features.std(axis=0), 1)
-    order = np.argsort(activation)
-    assert np.all(np.diff(features[order], axis=0) >= -1e-12)
+    np.testing.assert_allclose(features.T @ features / 500, np.eye(4), atol=1e-10)
+    # the same column space: each neuron's own feature is a combination of the directions
+    for column in table.T:
+        own = activation_features(column)[:, 0]
+        np.testing.assert_allclose(features @ (features.T @ own) / 500, own, atol=1e-9)
+    # neurons that share their course: the main direction grows with all of them
+    assert all(np.corrcoef(features[:, 0], column)[0, 1] > 0.5 for column in table.T)
+
+
+def test_activation_features_drop_what_repeats():
+    activation = np.random.default_rng(0).gamma(0.3, size=500)
+    table = np.column_stack([activation, activation * 3 + 1, activation.astype(np.float32)])
+    features = activation_features(table)
+    np.testing.assert_allclose(features, activation_features(activation), atol=1e-6)
+
+
+def test_signs_of_activation_features_are_fixed():
+    rng = np.random.default_rng(1)
+    # two neurons weigh equally in both directions: the first decides
+    table = rng.gamma(0.5, size=(300, 2)) + rng.gamma(0.5, size=(300, 1))
+    features = activation_features(table)
+    first = activation_features(table[:, 0])[:, 0]
+    assert np.all(features.T @ first > 0)
+    np.testing.assert_array_equal(features, activation_features(table.copy()))
 
 
 def test_tempering_weights_are_the_design_effect():
