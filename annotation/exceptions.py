@@ -54,6 +54,10 @@ class StudyNotOpen(StudyStateError):
     """Raters may not start work: the study is a draft, paused or closed."""
 
 
+class SimulatedRaterRefused(AnnotationError):
+    """A visitor says to be a simulated rater on a site that takes none."""
+
+
 class ConsentMissing(AnnotationError):
     """The rater has not consented (or took the consent back)."""
 

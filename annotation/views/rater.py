@@ -23,6 +23,7 @@ from annotation.exceptions import (
     AssignmentIncomplete,
     InvalidInput,
     NothingSubmitted,
+    SimulatedRaterRefused,
     StudyNotOpen,
 )
 from annotation.forms import ConsentForm, answers_given
@@ -94,6 +95,10 @@ def entry(request: HttpRequest, slug: str) -> HttpResponse:
             return message_page(
                 request, study, _("This link is not complete"), str(error), status=400
             )
+        except SimulatedRaterRefused as error:
+            return message_page(
+                request, study, _("No simulated raters here"), str(error), status=403
+            )
     if agreed:
         return redirect("rater:task", slug)
     return _entry_page(request, study)
@@ -122,10 +127,20 @@ def _consent(request: HttpRequest, study: Study, *, agrees: bool) -> HttpRespons
 
 
 def _identity(request: HttpRequest) -> tuple[str, str]:
-    """Return channel and external id of whoever sends this request."""
-    simulated = request.POST.get("simulated_rater", "")
-    if simulated and getattr(settings, "NEURONJURY_ALLOW_SIMULATED_RATERS", False):
-        return Channel.SIMULATED, simulated
+    """Return channel and external id of whoever sends this request.
+
+    Whoever says to be a simulation is never counted as a person, also where none is allowed.
+    """
+    if "simulated_rater" in request.POST:
+        if not settings.NEURONJURY_ALLOW_SIMULATED_RATERS:
+            raise SimulatedRaterRefused(
+                _(
+                    "simulated_rater: this site takes no simulated raters, so nothing was saved; "
+                    "set NEURONJURY_ALLOW_SIMULATED_RATERS for a demo or a load test, or leave "
+                    "the field out to take part as a person."
+                )
+            )
+        return Channel.SIMULATED, request.POST["simulated_rater"]
     if "rater_id" not in request.session:
         request.session["rater_id"] = uuid.uuid4().hex
     return Channel.DIRECT, request.session["rater_id"]

@@ -228,8 +228,11 @@ def test_a_draft_is_not_there(client: Client) -> None:
 
 def test_simulated_raters_need_a_setting(client: Client, study: Study, settings) -> None:
     url = reverse("rater:entry", args=[study.slug])
-    client.post(url, {"consent": "yes", "simulated_rater": "7"})
-    assert Participation.objects.get().rater.channel == Channel.DIRECT
+    for name in ("7", ""):
+        refused = client.post(url, {"consent": "yes", "simulated_rater": name})
+        assert refused.status_code == 403
+        assert b"this site takes no simulated raters" in refused.content
+    assert not Participation.objects.exists()
     settings.NEURONJURY_ALLOW_SIMULATED_RATERS = True
     other = Client()
     other.post(url, {"consent": "yes", "simulated_rater": "7"})
