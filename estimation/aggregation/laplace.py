@@ -16,9 +16,9 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, gammaln, log_expit, logit, logsumexp
+from scipy.special import expit, gammaln, log_expit, logit, logsumexp, ndtri
+from scipy.stats import rankdata
 
-from estimation.aggregation.features import activation_features
 from estimation.aggregation.priors import item_indices
 from estimation.checks import EstimationError, FloatArray, probability_vector, standardized
 from estimation.ratings import RatingsError, rating_counts
@@ -168,8 +168,16 @@ class LaplaceMixture:
         scaled = standardized(activation)
         probabilities = probability_vector(prior, "prior", scaled.size)
         logits = logit(np.clip(probabilities, self.clip, 1 - self.clip))
+        # asinh follows large activations without being carried off by them, the rank does not mind
+        # their scale; together they bend as skewed activations need it
+        score = ndtri((rankdata(scaled) - 0.5) / scaled.size)
         self._design = np.column_stack(
-            [np.ones(scaled.size), logits, activation_features(activation)]
+            [
+                np.ones(scaled.size),
+                logits,
+                standardized(np.arcsinh(scaled)),
+                standardized(score),
+            ]
         )
         self._items = np.asarray(items, dtype=np.int64)
         self._evidence = self._log_ratio(np.asarray(n, float), np.asarray(k, float))
