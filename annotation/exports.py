@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Count
 from django.utils.crypto import salted_hmac
 
+from annotation.intervals import interval_covers, interval_note
 from annotation.models import (
     AssignmentStatus,
     Draw,
@@ -71,6 +72,7 @@ ESTIMATE_COLUMNS = (
     "lower",
     "upper",
     "level",
+    "interval_covers",
     "standard_error",
     "n_effective",
     "n_inputs_rated",
@@ -242,6 +244,7 @@ def estimate_rows(run: EstimateRun) -> Iterator[tuple[Any, ...]]:
             row.lower,
             row.upper,
             run.level,
+            interval_covers(run.aggregation),
             row.estimate.standard_error,
             row.estimate.n_effective,
             row.n_inputs_rated,
@@ -282,6 +285,8 @@ def estimates_document(run: EstimateRun) -> dict[str, Any]:
             "aggregation": run.aggregation,
             "estimator": run.estimator,
             "level": run.level,
+            "interval_covers": interval_covers(run.aggregation),
+            "interval_note": interval_note(run.aggregation),
             "seed": run.seed,
             "n_ratings": run.n_ratings,
             "finished_at": None if run.finished_at is None else run.finished_at.isoformat(),

@@ -8,6 +8,7 @@ from django.http import QueryDict
 
 from annotation import queries
 from annotation.forms import AggregationForm, ExplanationFilterForm
+from annotation.intervals import interval_note
 from annotation.models import (
     Aggregation,
     Assignment,
@@ -18,11 +19,10 @@ from annotation.models import (
     Study,
 )
 from annotation.views.plots import axis_over, mark
-from annotation.views.rater_table import rater_table
 from annotation.views.sanity import checks_shown
 
 EXPLANATIONS_A_PAGE = 25
-RATERS_SHOWN = 50
+RATERS_SHOWN = 200
 EVENTS_SHOWN = 20
 
 
@@ -33,7 +33,8 @@ def page_context(study: Study, query: QueryDict) -> dict[str, Any]:
     ----------
     study : Study
     query : QueryDict
-        ``aggregation``, ``neuron``, ``method``, ``page``; what cannot be read counts as not given.
+        ``aggregation``, ``neuron``, ``method``, ``page``, ``raters`` (their table is wanted); what
+        cannot be read counts as not given.
 
     Returns
     -------
@@ -48,12 +49,13 @@ def page_context(study: Study, query: QueryDict) -> dict[str, Any]:
             "current": choice == context["aggregation"],
             "query": _query(query, aggregation=choice.value, page=None),
         }
-        for choice in (Aggregation.BRAGG, Aggregation.HIERARCHICAL, Aggregation.MAJORITY)
+        for choice in (Aggregation.HIERARCHICAL, Aggregation.BRAGG, Aggregation.MAJORITY)
     ]
     return {
         **context,
         "tabs": tabs,
-        "query": _query(query),
+        # the poll stays with what the reader looks at, also when another run becomes the fresher
+        "query": _query(query, aggregation=context["aggregation"].value),
         "neurons": form.neurons,
         "methods": form.methods,
     }
@@ -73,13 +75,16 @@ def live_context(study: Study, query: QueryDict) -> dict[str, Any]:
     dict
         For the templates in ``researcher/parts``.
     """
+    progress = queries.study_progress(study)
     form = AggregationForm(query)
-    aggregation = Aggregation(
-        form.cleaned_data["aggregation"] if form.is_valid() else Aggregation.BRAGG
+    aggregation = (
+        Aggregation(form.cleaned_data["aggregation"])
+        if form.is_valid()
+        else queries.aggregation_to_show(study, n_ratings=progress.ratings_valid)
     )
     run = queries.latest_run(study, aggregation)
-    progress = queries.study_progress(study)
-    raters = rater_table(study)
+    checked = queries.latest_checks(study, aggregation)
+    raters_wanted = "raters" in query
     return {
         "study": study,
         "aggregation": aggregation,
@@ -88,13 +93,19 @@ def live_context(study: Study, query: QueryDict) -> dict[str, Any]:
         "level_percent": f"{run.level:.0%}" if run else "",
         "progress": progress,
         "n_newer": progress.ratings_valid - run.n_ratings if run else 0,
+        "interval_note": interval_note(aggregation),
+        **_hierarchical(study, aggregation, progress.ratings_valid),
         **_unfinished(study, aggregation),
         **_board(run),
         **_explanations(study, run, query),
-        "checks": checks_shown(run),
-        "raters": raters[:RATERS_SHOWN],
-        "raters_hidden": max(0, len(raters) - RATERS_SHOWN),
-        "events": study.events.select_related("actor").order_by("-at", "-id")[:EVENTS_SHOWN],
+        "checks": checks_shown(checked),
+        "checks_run": checked,
+        "checks_n_newer": progress.ratings_valid - checked.n_ratings if checked else 0,
+        "raters_wanted": raters_wanted,
+        "raters_query": _query(query, raters="shown"),
+        "raters": queries.rater_table(study, limit=RATERS_SHOWN) if raters_wanted else [],
+        "raters_hidden": max(0, progress.raters - RATERS_SHOWN),
+        "events": list(study.events.select_related("actor").order_by("-at", "-id")[:EVENTS_SHOWN]),
     }
 
 
@@ -122,6 +133,21 @@ def live_fingerprint(study: Study, query: QueryDict) -> str:
     )
     event = study.events.aggregate(last=Max("pk"))["last"]
     return f"{study.status} {submitted.count()} {runs} {event} {query.urlencode()}"
+
+
+def _hierarchical(study: Study, shown: Aggregation, n_ratings: int) -> dict[str, Any]:
+    """Say beside a closed form how fresh the run is whose intervals are the ones to quote."""
+    if shown == Aggregation.HIERARCHICAL:
+        return {"is_hierarchical": True}
+    run = queries.latest_run(study, Aggregation.HIERARCHICAL)
+    return {
+        "is_hierarchical": False,
+        "hierarchical_run": run,
+        "hierarchical_n_newer": n_ratings - run.n_ratings if run else 0,
+        "hierarchical_pending": study.estimate_runs.filter(
+            aggregation=Aggregation.HIERARCHICAL, status__in=[RunStatus.QUEUED, RunStatus.RUNNING]
+        ).exists(),
+    }
 
 
 def _unfinished(study: Study, aggregation: Aggregation) -> dict[str, EstimateRun | None]:
@@ -166,16 +192,10 @@ def _explanations(study: Study, run: EstimateRun | None, query: QueryDict) -> di
     context: dict[str, Any] = {"filter_form": form, "filter": chosen, "rows": []}
     if run is None:
         return context
-    estimates = [
-        row
-        for row in queries.explanation_estimates(run)
-        if row.explanation.neuron_id == chosen.get("neuron", row.explanation.neuron_id)
-        and row.explanation.method_id == chosen.get("method", row.explanation.method_id)
-    ]
+    estimates = queries.estimates_of(run, **chosen)
     page = Paginator(estimates, EXPLANATIONS_A_PAGE).get_page(query.get("page"))
-    axis = axis_over(
-        end for row in estimates for end in (row.lower, row.upper, row.reference_score)
-    )
+    extent = queries.score_extent(estimates)
+    axis = axis_over((extent.lower, extent.upper, extent.reference_lower, extent.reference_upper))
     return {
         **context,
         "page": page,
@@ -193,10 +213,11 @@ def _explanations(study: Study, run: EstimateRun | None, query: QueryDict) -> di
                     level=run.level,
                 ),
             }
-            for row in page
+            for row in map(queries.explanation_estimate, page)
         ],
         "rows_axis": axis,
-        "rows_have_reference": any(row.reference_score is not None for row in estimates),
+        "rows_extent": extent,
+        "rows_have_reference": extent.n_with_reference > 0,
     }
 
 

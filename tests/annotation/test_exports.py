@@ -117,6 +117,9 @@ def test_estimates_in_both_forms_agree() -> None:
         assert float(row["score"]) == entry["score"]
         assert (row["method"], row["explanation"]) == (entry["method"], entry["explanation"])
         assert entry["terms"] == [{"concept": entry["explanation"], "weight": 1.0}]
+    assert {row["interval_covers"] for row in rows} == {"sampling_error"}
+    assert document["run"]["interval_covers"] == "sampling_error"
+    assert "leaves out how far the labels by BRAgg" in document["run"]["interval_note"]
     assert document["run"]["n_ratings"] == Rating.objects.count()
     assert document["study"]["seed"] == 0
     assert [row["method"] for row in document["leaderboard"]] == ["Good", "Bad"]

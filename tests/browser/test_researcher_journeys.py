@@ -47,6 +47,9 @@ def test_the_page_changes_while_somebody_rates(open_page: Open, live_server, stu
     expect(phone.locator(".ask-side")).to_contain_text("task 2")
 
     expect(desk.locator("#live-progress dd").first).to_have_text("15")
+    expect(desk.locator("#live-raters-line")).to_have_text("1 rater, 1 task handed in")
+    expect(desk.locator("#live-raters tbody tr")).to_have_count(0)  # not asked for while folded
+    desk.locator("summary", has_text="Raters").click()
     expect(desk.locator("#live-raters tbody tr")).to_have_count(1)
     expect(desk.get_by_text("A new run, asked for")).to_be_visible()
     run_queued()
@@ -88,5 +91,8 @@ def test_tabs_and_filter_work_without_script(open_page: Open, live_server, study
     desk.get_by_role("button", name="Filter").click()
     names = desk.locator("#live-explanations .name").all_inner_texts()
     assert set(names) == {"Bad"}
+    desk.locator("summary", has_text="Raters").click()
+    desk.get_by_role("link", name="Show the table of raters").click()
+    expect(desk.locator("#live-raters tbody tr").first).to_be_visible()
     desk.get_by_role("link", name="Majority vote").click()
     expect(desk.get_by_text("Nothing computed yet with Majority vote.")).to_be_visible()

@@ -31,6 +31,7 @@ def test_a_study_its_progress_and_its_estimates(client: Client) -> None:
     assert document == client.get(url, {"aggregation": "bragg"}).json()
     assert [row["method"] for row in document["leaderboard"]] == ["Good", "Bad"]
     assert len(document["estimates"]) == 4
+    assert document["run"]["interval_covers"] == "sampling_error"
 
 
 @pytest.mark.parametrize("name", ENDPOINTS)

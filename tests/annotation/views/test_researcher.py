@@ -6,19 +6,18 @@ import json
 import re
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.models import Aggregation, EstimateRun, RunStatus, Study, StudyStatus
-from annotation.services.assignments import assignment_lease
 from annotation.services.estimates import estimate_request, estimate_run
-from annotation.views.rater_table import rater_table
 from tests.annotation.factories import (
-    make_participation,
     make_study,
     make_user,
     rate_study,
-    rate_task,
 )
 
 pytestmark = pytest.mark.django_db
@@ -105,7 +104,7 @@ def test_a_study_without_ratings_says_what_comes(owner: Client, study: Study) ->
     html = page(owner, study)
     assert "It starts with the first ratings." in html
     assert "Nobody has rated yet." in html
-    assert "The checks appear with the first estimate." in html
+    assert "The checks come with a run that you ask for" in html
     assert f"http://testserver{reverse('rater:entry', args=[study.slug])}" in html
 
 
@@ -126,6 +125,8 @@ def test_the_leaderboard_shows_what_the_run_found(owner: Client, study: Study) -
     assert "Missing Labels" in html
     assert "Extra Labels" in html
     assert "simulated rater" not in html
+    assert "volunteer link" not in html
+    html = page(owner, study, query="?raters=shown")
     assert html.count("volunteer link") == study.redundancy
 
 
@@ -197,13 +198,19 @@ def test_pause_and_resume(owner: Client, study: Study) -> None:
 def test_the_live_parts_are_those_of_the_page(owner: Client, study: Study) -> None:
     rate_study(study)
     estimate(study)
-    html, live = page(owner, study), page(owner, study, "study_live")
-    ids = re.findall(r'id="(live-[a-z]+)" data-live-part', live)
+    query = "?raters=shown"
+    html, live = page(owner, study, query=query), page(owner, study, "study_live", query)
+    ids = re.findall(r'id="(live-[a-z-]+)" data-live-part', live)
     assert ids == sorted(set(ids), key=ids.index)
-    assert set(ids) == set(re.findall(r'id="(live-[a-z]+)" data-live-part', html))
+    assert set(ids) == set(re.findall(r'id="(live-[a-z-]+)" data-live-part', html))
     parts = dict(
-        re.findall(r'<div id="(live-[a-z]+)" data-live-part>(.*?)</div>\n', live, re.DOTALL)
+        re.findall(
+            r'<(?:div|span) id="(live-[a-z-]+)" data-live-part>(.*?)</(?:div|span)>\n',
+            live,
+            re.DOTALL,
+        )
     )
+    assert set(parts) == set(ids)
     assert all(part in html for part in parts.values())
     assert "csrf" not in live  # a token in it would make every poll a change
 
@@ -241,34 +248,126 @@ def test_exports(owner: Client, study: Study) -> None:
     assert owner.get(missing).status_code == 404
 
 
-def test_rater_table_compares_with_the_majority_of_the_others(study: Study) -> None:
+def test_raters_are_read_only_when_they_are_looked_at(owner: Client, study: Study) -> None:
+    rate_study(study, max_tasks=2)
+
+    def n_reads(query: str) -> int:
+        with CaptureQueriesContext(connection) as context:
+            html = page(owner, study, "study_live", query)
+        assert ('aria-label="Raters"' in html) == ("raters" in query)
+        return sum("ROW_NUMBER" in entry["sql"] for entry in context)
+
+    assert (n_reads(""), n_reads("?raters=shown")) == (0, 1)
+    assert "1 rater, 2 tasks handed in" in page(owner, study)
+    assert '<details class="panel fold" data-live-when="raters">' in page(owner, study)
+    opened = page(owner, study, query="?raters=shown")
+    assert '<details class="panel fold" data-live-when="raters" open>' in opened
+
+
+def test_a_page_costs_the_same_however_many_explanations(
+    owner: Client,
+) -> None:
+    counts = []
+    for n_neurons in (2, 20):
+        study = make_study(n_neurons=n_neurons, owner=make_user(), inputs_per_pair=4)
+        owner.force_login(study.owner)
+        rate_study(study)
+        run = estimate(study)
+        with CaptureQueriesContext(connection) as context:
+            html = page(owner, study, "study_live", "?raters=shown")
+        n_rows = html[html.index('id="live-explanations"') :].count('class="interval"')
+        assert n_rows == min(25, run.estimates.count())
+        counts.append(len(context))
+    assert counts[0] == counts[1]
+
+
+def live_estimate(study: Study, aggregation: str) -> EstimateRun:
+    return estimate_run(
+        run=estimate_request(study=study, aggregation=aggregation, live=True, enqueue=False)
+    )
+
+
+def test_the_checks_outlive_the_live_runs(owner: Client, study: Study) -> None:
+    rate_study(study, max_tasks=4)
+    checked = estimate(study)
+    said = f"with {checked.n_ratings} ratings"
+    html = page(owner, study)
+    assert said in html
+    assert "Recompute checks again" not in html
+    rate_study(study, max_tasks=2)
+    newer = live_estimate(study, Aggregation.BRAGG)
+    assert newer.sanity_checks == []
+    html = page(owner, study)
+    assert f"from {newer.n_ratings} ratings" in html
+    assert "Missing Labels" in html
+    assert f"From the BRAgg (closed form) run of {checked.finished_at:%-d %b %Y, %H:%M:%S}" in html
+    n_newer = newer.n_ratings - checked.n_ratings
+    assert n_newer > 0
+    assert f"{said} · {n_newer} newer ratings not in it; Recompute checks again." in html
+
+
+def test_the_page_opens_with_the_hierarchical_run_while_it_holds_all_ratings(
+    owner: Client, study: Study
+) -> None:
+    def finished(aggregation: str, n_ratings: int) -> EstimateRun:
+        now = timezone.now()
+        return EstimateRun.objects.create(
+            study=study,
+            aggregation=aggregation,
+            status=RunStatus.FINISHED,
+            started_at=now,
+            finished_at=now,
+            n_ratings=n_ratings,
+        )
+
+    def current(html: str) -> str:
+        return re.search(r'aria-current="page">([^<]+)<', html).group(1)
+
+    rate_study(study, max_tasks=2)
+    live = live_estimate(study, Aggregation.BRAGG)
+    html = page(owner, study)
+    assert current(html) == "BRAgg"
+    assert "The Bayesian run, the one to quote, was not made yet." in html
+    assert '<button class="button" form="hierarchical-request">' in html
+    finished(Aggregation.HIERARCHICAL, live.n_ratings)
+    html = page(owner, study)
+    assert current(html) == "Hierarchical Bayes"
+    assert "aggregation=hierarchical" in re.search(r'data-live-url="([^"]+)"', html).group(1)
+    assert "The Bayesian run holds all ratings" in page(owner, study, query="?aggregation=bragg")
+    rate_study(study, max_tasks=1)
+    n_newer = live_estimate(study, Aggregation.BRAGG).n_ratings - live.n_ratings
+    html = page(owner, study)
+    assert current(html) == "BRAgg"
+    assert f"<strong>{n_newer} ratings</strong> newer than the Bayesian run of" in html
+    assert current(page(owner, study, query="?aggregation=hierarchical")) == "Hierarchical Bayes"
+    EstimateRun.objects.filter(aggregation=Aggregation.BRAGG).delete()
+    assert current(page(owner, study)) == "Hierarchical Bayes"  # nothing else to show
+
+
+@pytest.mark.parametrize("aggregation", Aggregation.values)
+def test_the_page_says_what_an_interval_covers(
+    owner: Client, study: Study, aggregation: str
+) -> None:
+    rate_study(study, max_tasks=1)
+    EstimateRun.objects.create(
+        study=study,
+        aggregation=aggregation,
+        status=RunStatus.FINISHED,
+        finished_at=timezone.now(),
+    )
+    html = page(owner, study, query=f"?aggregation={aggregation}")
+    closed = aggregation != Aggregation.HIERARCHICAL
+    assert ("covers the sampling error alone" in html) == closed
+    assert ("it holds the true score less often than its level says" in html) == closed
+    assert ("given raters who err: the interval to quote." in html) != closed
+
+
+def test_the_share_of_intervals_that_hold_the_truth_is_counted(owner: Client, study: Study) -> None:
     rate_study(study)
-    honest = rater_table(study)
-    assert {row.agreement for row in honest} == {1.0}
-    assert sum(row.ratings for row in honest) == study.items.count() * study.redundancy
-    assert {row.median_ms for row in honest} == {None}
-
-
-def test_rater_table_finds_who_differs() -> None:
-    study = make_study(n_inputs=12, inputs_per_pair=4, n_neurons=1, n_concepts=1)
-    n_items = study.items.count()
-    raters = {}
-    for answer in ("present", "present", "absent"):
-        participation = make_participation(study)
-        assignment = assignment_lease(participation=participation)
-        rate_task(assignment, answer)
-        raters[str(participation.rater.public_id)[:8]] = (answer, assignment.task_id)
-    assert len({task for _, task in raters.values()}) == 1
-    table = {row.pseudonym: row for row in rater_table(study)}
-    for pseudonym, (answer, _) in raters.items():
-        row = table[pseudonym]
-        # of three votes the two alike see a tie between the others, the third sees both against it
-        expected = (0, None) if answer == "present" else (n_items, 0.0)
-        assert (row.n_compared, row.agreement) == expected
-        assert (row.tasks, row.ratings) == (1, n_items)
-
-
-def test_rater_table_leaves_ties_and_lone_ratings_out() -> None:
-    study = make_study(redundancy=1)
-    rate_study(study)
-    assert {(row.n_compared, row.agreement) for row in rater_table(study)} == {(0, None)}
+    run = estimate(study)
+    rows = list(run.estimates.all())
+    run.estimates.filter(pk=rows[0].pk).update(reference_score=rows[0].upper)
+    run.estimates.filter(pk=rows[1].pk).update(reference_score=rows[1].upper + 0.001)
+    run.estimates.filter(pk=rows[2].pk).update(reference_score=None)
+    run.estimates.filter(pk=rows[3].pk).update(reference_score=rows[3].score)
+    assert "2 of 3 intervals hold the reference score" in page(owner, study)

@@ -1,0 +1,26 @@
+"""What the intervals of each aggregation cover, in words."""
+
+import pytest
+
+from annotation.intervals import interval_covers, interval_note
+from annotation.models import Aggregation
+
+
+def test_only_the_hierarchical_model_covers_the_labels() -> None:
+    assert {name: interval_covers(name) for name in Aggregation.values} == {
+        "majority": "sampling_error",
+        "bragg": "sampling_error",
+        "hierarchical": "sampling_error_and_label_uncertainty",
+    }
+
+
+@pytest.mark.parametrize("aggregation", Aggregation.values)
+def test_the_note_names_the_interval_to_quote(aggregation: str) -> None:
+    note = interval_note(aggregation)
+    assert "to quote" in note
+    assert ("sampling error alone" in note) == (interval_covers(aggregation) == "sampling_error")
+
+
+def test_an_unknown_aggregation_is_refused() -> None:
+    with pytest.raises(ValueError, match="guess"):
+        interval_covers("guess")
