@@ -22,6 +22,10 @@ class ArrayProblem(InvalidInput):
     """An array or its file cannot be used: unreadable, another shape, NaN, out of range."""
 
 
+class ImageProblem(InvalidInput):
+    """An image file is of no known kind, cut short or damaged."""
+
+
 class UnknownNeuron(InvalidInput):
     """An explanation speaks of a neuron that the activation matrix does not have."""
 

@@ -8,18 +8,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
+from annotation.exceptions import ImageProblem
+from annotation.images import image_stripped
 from annotation.models import Item, ProbeInput
 from annotation.permissions import studies_visible
 
 log = logging.getLogger(__name__)
 
-CONTENT_TYPES = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-    ".gif": "image/gif",
-}
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 A_YEAR = 365 * 24 * 60 * 60
 
 
@@ -36,7 +32,12 @@ def image(request: HttpRequest, public_id: UUID) -> HttpResponse:
         raise Http404
     path = _path(probe_input)
     # Read, not FileResponse: that one would add the file's name and its date.
-    response = HttpResponse(path.read_bytes(), content_type=CONTENT_TYPES[path.suffix.lower()])
+    try:
+        data, content_type = image_stripped(path.read_bytes())
+    except ImageProblem:
+        log.exception("The image of probe input %s cannot be sent", probe_input.pk)
+        raise Http404 from None
+    response = HttpResponse(data, content_type=content_type)
     response["Cache-Control"] = f"private, max-age={A_YEAR}, immutable"
     return response
 
@@ -62,7 +63,7 @@ def _is_of_a_study_of(request: HttpRequest, probe_input: ProbeInput) -> bool:
 def _path(probe_input: ProbeInput) -> Path:
     root = probe_input.dataset.absolute_root.resolve()
     path = (root / probe_input.file).resolve()
-    usable = path.is_relative_to(root) and path.suffix.lower() in CONTENT_TYPES and path.is_file()
+    usable = path.is_relative_to(root) and path.suffix.lower() in SUFFIXES and path.is_file()
     if not usable:
         log.error("The image of probe input %s is missing or of no known kind", probe_input.pk)
         raise Http404

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from annotation.models import Assignment, ProbeInput, Study
 from tests.annotation.factories import make_study, make_user
@@ -70,5 +71,29 @@ def test_a_file_outside_or_of_another_kind_is_never_sent(
     (root.parents[1] / "secret.png").write_bytes(b"secret")
     probe_input = study.dataset.inputs.first()
     ProbeInput.objects.filter(pk=probe_input.pk).update(file=file)
+    client.force_login(study.owner)
+    assert client.get(image_url(probe_input)).status_code == 404
+
+
+def test_raters_never_get_the_words_inside_a_file(client: Client, study: Study) -> None:
+    begin(client, study)
+    item = Assignment.objects.get().task.items.select_related("probe_input__dataset").first()
+    assert item is not None
+    file = item.probe_input.dataset.absolute_root / item.probe_input.file
+    words = PngInfo()
+    words.add_text("Label", "class-tabby-cat")
+    Image.open(file).save(file, pnginfo=words)
+    assert b"tabby" in file.read_bytes()
+    content = client.get(image_url(item.probe_input)).content
+    assert b"tabby" not in content
+    assert b"tEXt" not in content
+    assert Image.open(io.BytesIO(content)).tobytes() == Image.open(file).tobytes()
+
+
+def test_a_damaged_image_is_never_sent(client: Client, study: Study) -> None:
+    probe_input = study.dataset.inputs.first()
+    assert probe_input is not None
+    file = study.dataset.absolute_root / probe_input.file
+    file.write_bytes(file.read_bytes()[:-20])
     client.force_login(study.owner)
     assert client.get(image_url(probe_input)).status_code == 404
