@@ -13,9 +13,9 @@ delta the log likelihood ratio of each such answer and z = b_t . x, the log like
 
     sum of log P(answers | c = 0)  +  sum_i softplus(z_i + (S delta)_i) - softplus(z_i),
 
-which ``kernel`` computes with its gradient in one pass over the items. It is written out because
-compiling the same model by PyTensor takes longer (half a minute) than sampling it;
-``hierarchical_pymc`` holds the same model in PyMC, and a test holds the two together.
+which ``hierarchical_pymc`` states in PyMC. ``kernel`` computes the same density with its gradient
+in one pass over the items, for quick refits, because compiling the PyMC model takes longer than
+sampling it; a test holds the two together.
 """
 
 from dataclasses import dataclass
@@ -163,8 +163,8 @@ class LogDensity:
 
         self._kernel = log_density
         answers = data.answers
-        self._centre = np.concatenate([self.population_mean, self.log_spread_mean])
-        self._scale = np.concatenate([self.population_sd, self.log_spread_sd])
+        self.population_centre = np.concatenate([self.population_mean, self.log_spread_mean])
+        self.population_scale = np.concatenate([self.population_sd, self.log_spread_sd])
         self._arrays = (
             np.ascontiguousarray(data.features),
             np.ascontiguousarray(data.concept, dtype=np.int64),
@@ -174,30 +174,41 @@ class LogDensity:
         )
 
     def split(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Split a parameter vector into means, log spreads, concept and rater deviations."""
+        """Split parameter vectors into means, log spreads, concept and rater deviations."""
         first, second, third = self.cuts
-        concepts, raters = theta[second:third], theta[third:]
+        leading = theta.shape[:-1]
         return (
-            theta[:first],
-            theta[first:second],
-            concepts.reshape(self.n_features, self.data.n_concepts),
-            raters.reshape(2, self.data.n_raters),
+            theta[..., :first],
+            theta[..., first:second],
+            theta[..., second:third].reshape(*leading, self.n_features, self.data.n_concepts),
+            theta[..., third:].reshape(*leading, 2, self.data.n_raters),
         )
 
     def natural(self, theta: FloatArray) -> dict[str, FloatArray]:
-        """Name the parameters on the scale that people read."""
+        """Name the parameters on the scale that people read.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (..., size)
+            Parameter vectors.
+
+        Returns
+        -------
+        dict of ndarray
+            Each with the leading dimensions of `theta`.
+        """
         means, log_spreads, concepts, raters = self.split(theta)
         spreads = np.exp(log_spreads)
         p = self.n_features
-        rates = means[p:, None] + spreads[p:, None] * raters
+        rates = means[..., p:, None] + spreads[..., p:, None] * raters
         return {
-            "calibration_mean": means[:p],
-            "calibration_spread": spreads[:p],
-            "calibration": means[:p, None] + spreads[:p, None] * concepts,
-            "rater_mean": means[p:],
-            "rater_spread": spreads[p:],
-            "logit_miss": rates[0],
-            "logit_false_alarm": rates[1],
+            "calibration_mean": means[..., :p],
+            "calibration_spread": spreads[..., :p],
+            "calibration": means[..., :p, None] + spreads[..., :p, None] * concepts,
+            "rater_mean": means[..., p:],
+            "rater_spread": spreads[..., p:],
+            "logit_miss": rates[..., 0, :],
+            "logit_false_alarm": rates[..., 1, :],
         }
 
     def __call__(self, theta: FloatArray) -> tuple[float, FloatArray]:
@@ -215,8 +226,8 @@ class LogDensity:
         """
         value, gradient = self._kernel(
             np.ascontiguousarray(theta),
-            self._centre,
-            self._scale,
+            self.population_centre,
+            self.population_scale,
             CONCEPT_DF,
             self.data.n_concepts,
             self._arrays,

@@ -1,6 +1,6 @@
 """Hierarchical Bayesian aggregation: raters differ, and the concept prior is calibrated."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -21,6 +21,8 @@ from estimation.ratings import RatingsError, check_ratings
 
 POPULATION = ["calibration_mean", "calibration_spread", "rater_mean", "rater_spread"]
 INDIVIDUAL = ["calibration", "logit_miss", "logit_false_alarm"]
+#: Free variables of the PyMC model, in the order of the parameter vector.
+FREE = ["population", "concepts", "raters"]
 #: Name of the only concept of a table without a column ``concept``.
 ONLY_CONCEPT = "concept"
 
@@ -36,10 +38,11 @@ class HierarchicalBayes:
         Draws kept and warm-up draws a chain, and chains.
     seed : int
         Seed of the sampler.
-    sampler : {"nutpie", "pymc"}
-        "nutpie" samples the log density with its analytic gradient; "pymc" builds the same model in
-        PyMC and uses PyMC's sampler, which compiles for a minute first. There is no fallback from
-        one to the other.
+    sampler : {"nutpie", "kernel", "pymc"}
+        "nutpie" compiles the PyMC model by nutpie, which takes seconds, and samples it; "kernel"
+        samples the same density, written out with its gradient, by the same sampler and compiles
+        nothing: for quick refits; "pymc" uses the PyMC model with PyMC's own sampler. There is no
+        fallback from one to another.
     within_item_correlation : float
         Correlation tau in [0, 1] of raters' errors on one item: n answers count as
         n / (1 + (n - 1) tau). Real raters err together on hard items; 0 takes them as independent.
@@ -76,7 +79,7 @@ class HierarchicalBayes:
         tune: int = 500,
         chains: int = 2,
         seed: int = 0,
-        sampler: Literal["nutpie", "pymc"] = "nutpie",
+        sampler: Literal["nutpie", "kernel", "pymc"] = "nutpie",
         within_item_correlation: float = 0.1,
         clip: float = 1e-4,
         calibration_prior: CalibrationPrior | None = None,
@@ -310,8 +313,8 @@ class HierarchicalBayes:
         if not 0 < self.clip < 0.5:
             msg = f"clip: {self.clip} is outside (0, 0.5)"
             raise RatingsError(msg)
-        if self.sampler not in {"nutpie", "pymc"}:
-            msg = f"sampler: {self.sampler!r} is neither 'nutpie' nor 'pymc'"
+        if self.sampler not in {"nutpie", "kernel", "pymc"}:
+            msg = f"sampler: {self.sampler!r} is none of 'nutpie', 'kernel' and 'pymc'"
             raise RatingsError(msg)
 
     def _design(self, prior: FloatArray, extra: FloatArray) -> FloatArray:
@@ -323,19 +326,23 @@ class HierarchicalBayes:
         from estimation.aggregation import nuts
 
         density = LogDensity(data, self.calibration_prior)
-        if self.sampler == "nutpie":
+        if self.sampler == "kernel":
 
             def sample(**settings: int) -> Any:
                 return nuts.sample_density(
                     density, density.size, density.natural, start=density.start, **settings
                 )
         else:
-            from estimation.aggregation.hierarchical_pymc import pymc_model
+            from estimation.aggregation.hierarchical_pymc import compile_model, pymc_model
 
-            model = pymc_model(data, self.calibration_prior)
+            model: Any = pymc_model(data, self.calibration_prior)
+            run: Callable[..., Any] = nuts.sample_pymc
+            if self.sampler == "nutpie":
+                # once: later rounds sample the same compiled model
+                model, run = compile_model(model, density.start), nuts.sample_compiled
 
             def sample(**settings: int) -> Any:
-                return nuts.sample_pymc(model, **settings)
+                return nuts.name_parameters(run(model, **settings), FREE, density.natural)
 
         self.idata_, self.diagnostics_ = nuts.sample_until_converged(
             sample,

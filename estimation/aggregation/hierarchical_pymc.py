@@ -1,19 +1,24 @@
-"""The hierarchical model of ratings in PyMC: the reference for ``density``.
+"""The hierarchical model of ratings in PyMC, for nutpie or PyMC to compile and sample.
 
-PyMC is imported inside the function, because it takes seconds, and by name, because
-its tensors are untyped.
+PyMC is imported inside the functions, because it takes seconds, and by name, because its tensors
+are untyped.
 """
 
 from importlib import import_module
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from estimation.aggregation.density import CONCEPT_DF, CalibrationPrior, LogDensity, RatingData
+from estimation.checks import FloatArray
 
 
 def pymc_model(data: RatingData, calibration: CalibrationPrior) -> Any:
     """Build the model of `estimation.aggregation.density` in PyMC.
+
+    All arrays are flat and all look-ups are by index: each further kind of operation costs about a
+    second of compilation, so matrices, slices and sparse products would double the wait.
 
     Parameters
     ----------
@@ -25,53 +30,88 @@ def pymc_model(data: RatingData, calibration: CalibrationPrior) -> Any:
     Returns
     -------
     pymc.Model
-        Free variables ``means``, ``log_spreads``, ``concepts``, ``raters`` in the layout of
-        `LogDensity`; deterministic ones named as in `LogDensity.natural`.
+        Free variables ``population`` (means, then log spreads), ``concepts`` and ``raters``, which
+        one after the other are the vector that `LogDensity.natural` names.
     """
     pm: Any = import_module("pymc")
     pt: Any = import_module("pytensor.tensor")
-    pts: Any = import_module("pytensor.sparse")
 
     density = LogDensity(data, calibration)
-    p = density.n_features
-    with pm.Model() as model:
-        means = pm.Normal("means", density.population_mean, density.population_sd, shape=p + 2)
-        log_spreads = pm.Normal(
-            "log_spreads", density.log_spread_mean, density.log_spread_sd, shape=p + 2
-        )
-        concepts = pm.StudentT(
-            "concepts", nu=CONCEPT_DF, mu=0.0, sigma=1.0, shape=(p, data.n_concepts)
-        )
-        raters = pm.Normal("raters", 0.0, 1.0, shape=(2, data.n_raters))
-        spreads = pt.exp(log_spreads)
-        calibrated = pm.Deterministic("calibration", means[:p, None] + spreads[:p, None] * concepts)
-        rates = means[p:, None] + spreads[p:, None] * raters
-        miss = pm.Deterministic("logit_miss", rates[0])
-        false_alarm = pm.Deterministic("logit_false_alarm", rates[1])
-        pm.Deterministic("calibration_mean", means[:p])
-        pm.Deterministic("calibration_spread", spreads[:p])
-        pm.Deterministic("rater_mean", means[p:])
-        pm.Deterministic("rater_spread", spreads[p:])
+    p, n_concepts, n_raters = density.n_features, data.n_concepts, data.n_raters
+    n_items = data.features.shape[0]
+    answers = data.answers.tocoo()
+    rater = np.arange(n_raters)
+    miss, false_alarm = np.tile(rater, 2), np.tile(rater, 2) + n_raters
+    present = np.repeat([True, False], n_raters)
+    n_answers = np.asarray(answers.sum(axis=0)).ravel()
 
-        # log P(answer | label) of every answer "present by j" and "absent by j", then summed over
-        # the answers an item got, and the label summed out
-        log_present = pt.concatenate([-pt.softplus(miss), -pt.softplus(-miss)])
-        log_absent = pt.concatenate([-pt.softplus(-false_alarm), -pt.softplus(false_alarm)])
-        answers = pts.as_sparse_variable(data.answers)
-        if_present, if_absent = (
-            pts.structured_dot(answers, column[:, None])[:, 0]
-            for column in (log_present, log_absent)
+    def sum_by_item(item: NDArray[np.int64], values: Any) -> Any:
+        return pt.inc_subtensor(pt.zeros(n_items)[item], values)
+
+    with pm.Model() as model:
+        population = pm.Normal(
+            "population", density.population_centre, density.population_scale, shape=2 * (p + 2)
         )
-        prior_logit = pt.sum(
-            pt.as_tensor(np.ascontiguousarray(data.features.T)) * calibrated[:, data.concept],
-            axis=0,
+        concepts = pm.StudentT("concepts", nu=CONCEPT_DF, mu=0.0, sigma=1.0, shape=p * n_concepts)
+        raters = pm.Normal("raters", 0.0, 1.0, shape=2 * n_raters)
+        spread = pt.exp(population)
+        kind = np.repeat(np.arange(p), n_concepts)
+        coefficients = population[kind] + spread[kind + p + 2] * concepts
+        kind = np.repeat([p, p + 1], n_raters)
+        rates = population[kind] + spread[kind + p + 2] * raters
+
+        # log P(answer | absent) of "present by j" is rate - softplus(rate), of "absent by j"
+        # -softplus(rate), rate being j's logit of false alarms; log P(answer | present) alike with
+        # misses. Their difference is the evidence of the answer.
+        softplus = pt.softplus(rates)
+        evidence = (
+            softplus[false_alarm]
+            - softplus[miss]
+            + np.where(present, -1.0, 1.0) * rates[np.where(present, false_alarm, miss)]
         )
+        none = np.zeros(n_raters)
+        if_absent = pt.sum(rates * np.r_[none, n_answers[:n_raters]]) - pt.sum(
+            softplus * np.r_[none, n_answers[:n_raters] + n_answers[n_raters:]]
+        )
+        place = (np.arange(p)[:, None] * n_concepts + data.concept).ravel()
+        prior_logit = sum_by_item(
+            np.tile(np.arange(n_items), p), coefficients[place] * data.features.T.ravel()
+        )
+        item_evidence = sum_by_item(
+            answers.row.astype(np.int64), evidence[answers.col.astype(np.int64)] * answers.data
+        )
+        # the label summed out, see the module `density`
         pm.Potential(
             "ratings",
-            pt.sum(
-                pt.logaddexp(
-                    -pt.softplus(-prior_logit) + if_present, -pt.softplus(prior_logit) + if_absent
-                )
-            ),
+            if_absent + pt.sum(pt.softplus(prior_logit + item_evidence) - pt.softplus(prior_logit)),
         )
     return model
+
+
+def compile_model(model: Any, start: FloatArray) -> Any:
+    """Compile a model to machine code by nutpie, through numba.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        From `pymc_model`.
+    start : ndarray, shape (size,)
+        Where chains start, each with a little noise of its own.
+
+    Returns
+    -------
+    nutpie.CompiledModel
+    """
+    from dataclasses import replace
+
+    import nutpie
+
+    from estimation.aggregation.nuts import starts_around
+
+    pytensor: Any = import_module("pytensor")
+    # The density is compiled by numba whatever the mode says; mode and C compiler are for the
+    # initial points that nutpie prepares, which are replaced here. Without the C compiler PyTensor
+    # does not search for BLAS (and complain) either: no product in the model would use it.
+    with pytensor.config.change_flags(mode="FAST_COMPILE", cxx=""):
+        compiled: Any = nutpie.compile_pymc_model(model, backend="numba", jitter_rvs=set())
+    return replace(compiled, initial_point_func=starts_around(start))

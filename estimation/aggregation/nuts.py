@@ -84,17 +84,12 @@ def sample_density(
     -------
     arviz.InferenceData
     """
-    import nutpie
     from nutpie.compiled_pyfunc import from_pyfunc
 
     shapes = {name: value.shape for name, value in natural(np.zeros(size)).items()}
 
     def make_expand(_seed1: Any, _seed2: Any, _chain: Any) -> Callable[[FloatArray], Any]:
         return lambda theta: dict(natural(np.asarray(theta)))
-
-    def initial(chain_seed: int) -> FloatArray:
-        jittered: FloatArray = start + np.random.default_rng(chain_seed).normal(0, 0.1, size)
-        return jittered
 
     model = from_pyfunc(
         size,
@@ -103,8 +98,50 @@ def sample_density(
         [np.dtype("float64")] * len(shapes),
         list(shapes.values()),
         list(shapes),
-        make_initial_point_fn=initial,
+        make_initial_point_fn=starts_around(start),
     )
+    return sample_compiled(model, draws=draws, tune=tune, chains=chains, seed=seed)
+
+
+def starts_around(start: FloatArray) -> Callable[[int], FloatArray]:
+    """Make the function that gives each chain its start.
+
+    Parameters
+    ----------
+    start : ndarray, shape (size,)
+        Where chains start, each with noise of standard deviation 0.1.
+
+    Returns
+    -------
+    callable
+        From the chain's seed to its start.
+    """
+
+    def initial(chain_seed: int) -> FloatArray:
+        jittered: FloatArray = start + np.random.default_rng(chain_seed).normal(0, 0.1, start.size)
+        return jittered
+
+    return initial
+
+
+def sample_compiled(model: Any, *, draws: int, tune: int, chains: int, seed: int) -> Any:
+    """Sample a compiled model with nutpie's NUTS.
+
+    Parameters
+    ----------
+    model : nutpie.CompiledModel
+        Model.
+    draws, tune, chains : int
+        Draws kept and warm-up draws a chain, and chains.
+    seed : int
+        Seed.
+
+    Returns
+    -------
+    arviz.InferenceData
+    """
+    import nutpie
+
     return nutpie.sample(
         model,
         draws=draws,
@@ -148,6 +185,33 @@ def sample_pymc(model: Any, *, draws: int, tune: int, chains: int, seed: int) ->
             compute_convergence_checks=False,
             target_accept=0.9,
         )
+
+
+def name_parameters(
+    idata: Any, variables: list[str], natural: Callable[[FloatArray], Mapping[str, FloatArray]]
+) -> Any:
+    """Replace the free variables of a posterior by parameters that people read.
+
+    Parameters
+    ----------
+    idata : arviz.InferenceData
+        Draws of flat variables.
+    variables : list of str
+        The free variables that make up the parameter vector, in its order.
+    natural : callable
+        From vectors, shape (chains, draws, size), to named parameters.
+
+    Returns
+    -------
+    arviz.InferenceData
+        The same object.
+    """
+    import arviz as az
+
+    theta = np.concatenate([idata.posterior[name].to_numpy() for name in variables], axis=-1)
+    del idata.posterior
+    idata.add_groups(posterior=az.convert_to_dataset(dict(natural(theta))))
+    return idata
 
 
 def diagnose(

@@ -24,7 +24,7 @@ def study(name):
     draws, ratings = simulate_study(pairs, raters, difficulty_sd=regime.difficulty_sd, seed=2)
     prior = {t: pair.prior for t, pair in enumerate(pairs)}
     activations = {t: pair.activation for t, pair in enumerate(pairs)}
-    model = HierarchicalBayes(seed=3).fit(ratings, prior, activations=activations)
+    model = HierarchicalBayes(sampler="kernel", seed=3).fit(ratings, prior, activations=activations)
     bragg = BRAgg().fit(ratings, prior).probabilities_
     found = {"published": [], "importance_weighted": [], "model_assisted": []}
     for t, (pair, draw) in enumerate(zip(pairs, draws, strict=True)):
