@@ -20,6 +20,7 @@ from annotation.models import (
     ProbeDataset,
     ProbeInput,
 )
+from annotation.services.files import file_note, files_follow_transaction
 
 BATCH = 2000
 
@@ -87,6 +88,7 @@ def probe_dataset_create(
     return dataset
 
 
+@files_follow_transaction()
 @transaction.atomic
 def activations_register(
     *,
@@ -137,6 +139,7 @@ def activations_register(
     )
 
 
+@files_follow_transaction()
 @transaction.atomic
 def concept_matrix_register(
     *,
@@ -222,5 +225,7 @@ def concepts_by_text(texts: Sequence[str]) -> dict[str, Concept]:
 def _written(folder: str, array: Any) -> dict[str, Any]:
     """Write an array under a name of its own; the fields of `ArrayFile` that describe it."""
     relative = f"arrays/{folder}/{uuid.uuid4()}.npy"
-    record = science.array_save(Path(settings.DATA_DIR) / relative, array)
+    path = Path(settings.DATA_DIR) / relative
+    file_note(path)
+    record = science.array_save(path, array)
     return {"path": relative, **record}

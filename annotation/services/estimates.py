@@ -11,6 +11,7 @@ from django.utils import timezone
 from annotation.exceptions import AnnotationError, InvalidInput
 from annotation.models import Aggregation, EstimateRun, RunStatus, Study
 from annotation.services.audit import study_event_record
+from annotation.services.files import files_follow_transaction
 from annotation.services.scoring import ScoredStudy, study_score, study_scores_write
 from annotation.tasks import estimate_run_task
 
@@ -211,7 +212,7 @@ def _enqueue(run: EstimateRun) -> None:
 
 
 def _finish(run: EstimateRun, scored: ScoredStudy) -> None:
-    with transaction.atomic():
+    with files_follow_transaction(), transaction.atomic():
         # a run that was taken for dead meanwhile stays failed; its successor writes the results
         finished = EstimateRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(
             status=RunStatus.FINISHED,
