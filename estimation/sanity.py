@@ -194,10 +194,12 @@ def _differences(
     # an input drawn twice is one input of twice the weight, or its label could be half spoiled
     unique, first, inverse = np.unique(pair.draw.indices, return_index=True, return_inverse=True)
     weights = np.bincount(inverse, weights=pair.draw.weights)
-    found: dict[str, list[float]] = {"missing": [], "extra": []}
+    columns: list[FloatArray] = []
+    changes: dict[str, list[tuple[int, int]]] = {"missing": [], "extra": []}
     for labels in imputed[:, first]:
-        columns, tests = [labels], []
-        for test in found:
+        before = len(columns)
+        columns.append(labels)
+        for test, pairs in changes.items():
             try:
                 spoiled = (
                     missing_labels(labels, rng)
@@ -206,18 +208,18 @@ def _differences(
                 )
             except PerturbationError:
                 continue  # this labelling does not allow the test, and is not counted in it
+            pairs.append((before, len(columns)))
             columns.append(spoiled[:, 0])
-            tests.append(test)
-        if tests:
-            scores = get_metric(metric)(
-                scaled[unique][:, None], np.stack(columns, axis=1), weights=weights
-            )[0].tolist()
-            for test, score in zip(tests, scores[1:], strict=True):
-                found[test].append(score - scores[0])
-    return {
-        test: np.array([value for value in values if np.isfinite(value)], dtype=np.float64)
-        for test, values in found.items()
-    }
+    # all labellings at once: a call costs more than a column
+    scores = get_metric(metric)(
+        scaled[unique][:, None], np.stack(columns, axis=1), weights=weights
+    )[0].numpy()
+    found = {}
+    for test, pairs in changes.items():
+        before_after = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+        differences = scores[before_after[:, 1]] - scores[before_after[:, 0]]
+        found[test] = differences[np.isfinite(differences)]
+    return found
 
 
 def _verdict(outcomes: Sequence[SanityOutcome]) -> Verdict:

@@ -1,7 +1,7 @@
 """Hierarchical Bayesian aggregation: raters differ, and the concept prior is calibrated."""
 
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any, Literal, Self
+from collections.abc import Hashable, Mapping
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -10,19 +10,17 @@ from scipy.special import expit, logit
 
 from estimation.aggregation.density import (
     CalibrationPrior,
-    LogDensity,
     RatingData,
     answer_matrix,
 )
 from estimation.aggregation.features import features_of_concepts
 from estimation.aggregation.priors import PriorLike, item_indices, prior_of_items
+from estimation.aggregation.samplers import Sampler, check_sampler, prepare_sampler
 from estimation.checks import FloatArray, probability_vector
 from estimation.ratings import RatingsError, check_ratings
 
 POPULATION = ["calibration_mean", "calibration_spread", "rater_mean", "rater_spread"]
 INDIVIDUAL = ["calibration", "logit_miss", "logit_false_alarm"]
-#: Free variables of the PyMC model, in the order of the parameter vector.
-FREE = ["population", "concepts", "raters"]
 #: Name of the only concept of a table without a column ``concept``.
 ONLY_CONCEPT = "concept"
 
@@ -75,11 +73,11 @@ class HierarchicalBayes:
     def __init__(
         self,
         *,
-        draws: int = 500,
+        draws: int = 1000,
         tune: int = 500,
         chains: int = 2,
         seed: int = 0,
-        sampler: Literal["nutpie", "kernel", "pymc"] = "nutpie",
+        sampler: Sampler = "nutpie",
         within_item_correlation: float = 0.1,
         clip: float = 1e-4,
         calibration_prior: CalibrationPrior | None = None,
@@ -313,9 +311,7 @@ class HierarchicalBayes:
         if not 0 < self.clip < 0.5:
             msg = f"clip: {self.clip} is outside (0, 0.5)"
             raise RatingsError(msg)
-        if self.sampler not in {"nutpie", "kernel", "pymc"}:
-            msg = f"sampler: {self.sampler!r} is none of 'nutpie', 'kernel' and 'pymc'"
-            raise RatingsError(msg)
+        check_sampler(self.sampler)
 
     def _design(self, prior: FloatArray, extra: FloatArray) -> FloatArray:
         """Stack the features: 1, logit of the clipped prior, further ones."""
@@ -325,27 +321,8 @@ class HierarchicalBayes:
     def _sample(self, data: RatingData) -> None:
         from estimation.aggregation import nuts
 
-        density = LogDensity(data, self.calibration_prior)
-        if self.sampler == "kernel":
-
-            def sample(**settings: int) -> Any:
-                return nuts.sample_density(
-                    density, density.size, density.natural, start=density.start, **settings
-                )
-        else:
-            from estimation.aggregation.hierarchical_pymc import compile_model, pymc_model
-
-            model: Any = pymc_model(data, self.calibration_prior)
-            run: Callable[..., Any] = nuts.sample_pymc
-            if self.sampler == "nutpie":
-                # once: later rounds sample the same compiled model
-                model, run = compile_model(model, density.start), nuts.sample_compiled
-
-            def sample(**settings: int) -> Any:
-                return nuts.name_parameters(run(model, **settings), FREE, density.natural)
-
         self.idata_, self.diagnostics_ = nuts.sample_until_converged(
-            sample,
+            prepare_sampler(self.sampler, data, self.calibration_prior),
             POPULATION,
             INDIVIDUAL,
             draws=self.draws,

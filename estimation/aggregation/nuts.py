@@ -6,6 +6,7 @@ nutpie, PyMC and ArviZ are imported inside functions: they take seconds.
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -206,8 +207,7 @@ def name_parameters(
     arviz.InferenceData
         The same object.
     """
-    import arviz as az
-
+    az: Any = import_module("arviz")  # by name: it is typed in part
     theta = np.concatenate([idata.posterior[name].to_numpy() for name in variables], axis=-1)
     del idata.posterior
     idata.add_groups(posterior=az.convert_to_dataset(dict(natural(theta))))

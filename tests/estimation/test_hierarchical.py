@@ -8,8 +8,8 @@ from scipy.special import expit, logit
 from estimation.aggregation import HierarchicalBayes, bragg_posterior
 from estimation.aggregation.density import CalibrationPrior, LogDensity, RatingData, answer_matrix
 from estimation.aggregation.features import activation_features
-from estimation.aggregation.hierarchical import FREE
 from estimation.aggregation.nuts import ConvergenceWarning
+from estimation.aggregation.samplers import FREE
 from estimation.checks import EstimationError
 from estimation.ratings import RatingsError
 from estimation.simulation import simulate_raters, simulate_ratings
@@ -197,7 +197,7 @@ def test_rater_table(fitted):
 def test_order_of_rows_and_names_change_nothing_but_noise(fitted):
     model, ratings, prior, _, _ = fitted
     shuffled = ratings.sample(frac=1, random_state=0).assign(rater="x" + ratings["rater"])
-    other = kernel(seed=1, within_item_correlation=0.0, max_r_hat=1.03)
+    other = kernel(seed=1, draws=500, within_item_correlation=0.0, max_r_hat=1.03)
     other.fit(shuffled, prior)
     before, after = model.probabilities_, other.probabilities_.reindex(model.probabilities_.index)
     # both are means over 200 correlated draws of the same posterior

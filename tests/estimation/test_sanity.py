@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from estimation.checks import EstimationError
+from estimation.checks import EstimationError, standardized
+from estimation.imputation import impute_labels
 from estimation.sampling import draw_model_guided
 from estimation.sanity import SampledPair, check_estimated_labels
 from estimation.simulated_study import REGIMES, simulate_pair
@@ -34,6 +35,49 @@ def test_recall_does_not_notice_extra_labels():
     # recall can only rise by extra labels
     assert result.extra.share == 0
     assert result.verdict == "fail"
+
+
+@pytest.mark.parametrize("metric", ["pearson_correlation", "auroc", "f1_score"])
+def test_equals_scoring_every_labelling_by_itself(metric):
+    from neuron_eval.registry import get_metric
+    from neuron_eval.sanity.perturb import PerturbationError, extra_labels, missing_labels
+
+    score = get_metric(metric)
+    # few draws and a common concept: some labellings cannot take the extra test
+    studied = [*pairs(3, n_draws=60), *pairs(3, n_draws=12, regime="common")]
+    result = check_estimated_labels(studied, metric=metric, n_labellings=8, seed=5)
+    differences = {"missing": [], "extra": []}
+    for number, pair in enumerate(studied):
+        rng = np.random.default_rng([5, number])
+        imputed = impute_labels(
+            pair.labels, pair.draw, n_imputations=8, seed=int(rng.integers(2**31))
+        )
+        unique, first, inverse = np.unique(
+            pair.draw.indices, return_index=True, return_inverse=True
+        )
+        weights = np.bincount(inverse, weights=pair.draw.weights)
+        activation = standardized(pair.activation)[unique][:, None]
+
+        def score_of(labels, activation=activation, weights=weights):
+            return float(score(activation, labels[:, None], weights=weights))
+
+        for labels in imputed[np.arange(8) * imputed.shape[0] // 8][:, first]:
+            for test, spoil in (
+                ("missing", lambda c: missing_labels(c, rng)),  # noqa: B023 used at once
+                ("extra", lambda c: extra_labels(c, rng, weights=weights)),  # noqa: B023
+            ):
+                try:
+                    spoiled = spoil(labels)[:, 0]
+                except PerturbationError:
+                    continue
+                difference = score_of(spoiled) - score_of(labels)
+                if np.isfinite(difference):
+                    differences[test].append(difference / score.width)
+    assert len(differences["extra"]) < len(differences["missing"]) <= 6 * 8
+    for outcome, values in zip((result.missing, result.extra), differences.values(), strict=True):
+        assert outcome.n_tested == len(values)
+        assert outcome.share == pytest.approx(np.mean(np.array(values) < -1e-3), abs=1e-12)
+        assert outcome.mean_difference == pytest.approx(np.mean(values), abs=1e-12)
 
 
 def test_same_seed_same_result():
