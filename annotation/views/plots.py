@@ -11,7 +11,7 @@ from annotation.templatetags.humane import score
 
 #: The plot's own margin in percent, so that a marker at an end is not cut.
 MARGIN = 3.0
-MAX_TICKS = 5
+MAX_TICKS = 4
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
 
 
