@@ -25,16 +25,16 @@ def leaderboard_table(runs: list[EstimateRun]) -> Table:
     headline, *others = runs
     table = Table(
         title=f"Leaderboard: {headline.get_aggregation_display()}, {headline.n_ratings} ratings",
-        caption="score: Pearson correlation of activations and concept, mean over neurons; "
-        f"{headline.level:.0%} interval",
+        caption=f"score: Pearson correlation, mean over neurons, {headline.level:.0%} interval; "
+        "bragg, majority: the score from those labels; truth: from the digits' labels",
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
     )
     table.add_column("rank", justify="right")
-    table.add_column("explanation method")
+    table.add_column("explanation method", no_wrap=True)
     table.add_column("score", justify="right")
-    table.add_column("interval", justify="right")
+    table.add_column("interval", justify="right", no_wrap=True)
     table.add_column("P(best)", justify="right")
     for run in others:
         table.add_column(run.aggregation, justify="right")
@@ -45,7 +45,7 @@ def leaderboard_table(runs: list[EstimateRun]) -> Table:
             str(row.rank),
             row.method.name,
             f"{row.mean_score:.3f}",
-            f"{row.lower:.3f} to {row.upper:.3f}",
+            f"{row.lower:.2f} to {row.upper:.2f}",
             f"{row.probability_best:.2f}",
             *(f"{means[row.method_id]:.3f}" for means in beside),
             "" if row.reference_mean is None else f"{row.reference_mean:.3f}",
@@ -73,14 +73,14 @@ def sanity_table(runs: list[EstimateRun]) -> Table:
         box=box.SIMPLE_HEAD,
     )
     for name in ("labels from", "metric"):
-        table.add_column(name)
-    for name in ("missing labels", "extra labels"):
-        table.add_column(name, justify="right")
-    table.add_column("verdict")
+        table.add_column(name, no_wrap=True)
+    for name in ("missing", "extra"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     for run in runs:
         for check in run.sanity_checks:
             table.add_row(
-                run.get_aggregation_display(),
+                run.aggregation,
                 check["metric"],
                 f"{check['missing']['share']:.1%}",
                 f"{check['extra']['share']:.1%}",
@@ -106,7 +106,7 @@ def coverage_sentence(run: EstimateRun) -> str:
     off = sum(abs(e.score - float(e.reference_score or 0)) for e in estimates) / len(estimates)
     return (
         f"{run.get_aggregation_display()}: {held} of {len(estimates)} {run.level:.0%} intervals "
-        f"hold the true score ({held / len(estimates):.0%}); mean absolute error {off:.3f}"
+        f"({held / len(estimates):.0%}) hold the true score; scores are off by {off:.3f} on average"
     )
 
 
