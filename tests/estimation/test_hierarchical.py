@@ -9,7 +9,7 @@ from estimation.aggregation import HierarchicalBayes, bragg_posterior
 from estimation.aggregation.density import CalibrationPrior, LogDensity, RatingData, answer_matrix
 from estimation.aggregation.features import activation_features
 from estimation.aggregation.nuts import ConvergenceWarning
-from estimation.aggregation.samplers import FREE
+from estimation.aggregation.samplers import FREE, prepare_sampler
 from estimation.checks import EstimationError
 from estimation.ratings import RatingsError
 from estimation.simulation import simulate_raters, simulate_ratings
@@ -311,6 +311,27 @@ def test_samplers_of_the_pymc_model_agree_with_the_kernel(sampler):
         assert np.all(np.abs(one.mean(0) - two.mean(0)) < 0.45 * one.std(0))
     probabilities = theirs.probabilities_.reindex(ours.probabilities_.index)
     np.testing.assert_allclose(ours.probabilities_, probabilities, atol=0.08)
+
+
+def test_the_model_is_compiled_once_however_many_rounds(monkeypatch):
+    from estimation.aggregation import hierarchical_pymc, nuts
+
+    compiled, sampled = [], []
+
+    def compile_model(model, _start):
+        compiled.append(model)
+        return f"machine code {len(compiled)}"
+
+    def sample_compiled(model, **settings):
+        sampled.append((model, settings["draws"]))
+
+    monkeypatch.setattr(hierarchical_pymc, "compile_model", compile_model)
+    monkeypatch.setattr(nuts, "sample_compiled", sample_compiled)
+    monkeypatch.setattr(nuts, "name_parameters", lambda idata, *_: idata)
+    sample = prepare_sampler("nutpie", small_data(n_items=20), CalibrationPrior())
+    sample(draws=1)
+    sample(draws=2)
+    assert sampled == [("machine code 1", 1), ("machine code 1", 2)]
 
 
 # --- strange and bad input
