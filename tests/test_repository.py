@@ -98,3 +98,24 @@ def test_every_make_target_is_documented(target: str) -> None:
         f"make {target}"
         in (ROOT / "README.md").read_text() + (ROOT / "docs" / "development.md").read_text()
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    sorted(p.stem for p in (ROOT / "annotation/management/commands").glob("[a-z]*.py")),
+)
+def test_every_command_is_in_the_reference(command: str) -> None:
+    assert f"`{command} " in (ROOT / "docs/reference.md").read_text()
+
+
+def test_every_environment_variable_is_documented() -> None:
+    documented = (ROOT / "docs/reference.md").read_text()
+    for path in (ROOT / "platform/neuronjury/settings").glob("*.py"):
+        for name in re.findall(r"environ(?:\.get\(|\[)\"(\w+)\"", path.read_text()):
+            assert f"`{name}" in documented, f"{name} of {path.name} is not in docs/reference.md"
+
+
+def test_links_between_the_docs_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
