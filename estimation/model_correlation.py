@@ -114,10 +114,11 @@ def model_assisted_correlation(
     label on rho.
 
     For rare concepts the estimate is a little low, probably because doubtful labels add to a small
-    share of positives, and rho falls with the square root of that share. In a simulation (the regime "rare" of
-    ``simulated_study``: 2% of 1,500 inputs, 25 positives among 180 draws, 3 ratings, labels from
-    the hierarchical model, 48 pairs) the bias was -0.012, 0.024 being the mean absolute error, the
-    expected number of positives 35 for 32, and every interval that missed lay below the score.
+    share of positives, and rho falls with the square root of that share. In a simulation (the
+    regime "rare" of ``simulated_study``: 2% of 1,500 inputs, 25 positives among 180 draws, 3
+    ratings, labels from the hierarchical model, 48 pairs) the bias was -0.012, 0.024 being the mean
+    absolute error, the expected number of positives 35 for 32, and every interval that missed lay
+    below the score.
 
     Parameters
     ----------
