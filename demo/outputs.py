@@ -30,25 +30,26 @@ def leaderboard_table(runs: list[EstimateRun]) -> Table:
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),  # narrow enough for a terminal of 80 columns
     )
-    table.add_column("rank", justify="right")
-    table.add_column("explanation method", no_wrap=True)
-    table.add_column("score", justify="right")
+    table.add_column("rank", justify="right", no_wrap=True)
+    table.add_column("method", no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True)
     table.add_column("interval", justify="right", no_wrap=True)
-    table.add_column("P(best)", justify="right")
+    table.add_column("P(best)", justify="right", no_wrap=True)
     for run in others:
-        table.add_column(run.aggregation, justify="right")
-    table.add_column("truth", justify="right", style="dim")
+        table.add_column(run.aggregation, justify="right", no_wrap=True)
+    table.add_column("truth", justify="right", no_wrap=True, style="dim")
     beside = [dict(run.method_estimates.values_list("method_id", "mean_score")) for run in others]
     for row in headline.method_estimates.select_related("method"):
         table.add_row(
             str(row.rank),
             row.method.name,
-            f"{row.mean_score:.3f}",
+            f"{row.mean_score:.2f}",
             f"{row.lower:.2f} to {row.upper:.2f}",
             f"{row.probability_best:.2f}",
-            *(f"{means[row.method_id]:.3f}" for means in beside),
-            "" if row.reference_mean is None else f"{row.reference_mean:.3f}",
+            *(f"{means[row.method_id]:.2f}" for means in beside),
+            "" if row.reference_mean is None else f"{row.reference_mean:.2f}",
         )
     return table
 
@@ -71,6 +72,7 @@ def sanity_table(runs: list[EstimateRun]) -> Table:
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),  # narrow enough for a terminal of 80 columns
     )
     for name in ("labels from", "metric"):
         table.add_column(name, no_wrap=True)
