@@ -58,6 +58,7 @@ format: $(STAMP)  ## Format the code
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 bench: $(STAMP)  ## Run the benchmarks; DATA=folder of CIFAR-10H for real human ratings
+	$(BIN)/python benchmarks/interval_coverage.py
 	$(BIN)/python benchmarks/metrics.py --sizes 100
 	$(BIN)/python benchmarks/savings.py $(if $(DATA),--data '$(DATA)',--simulate)
 
