@@ -54,7 +54,19 @@ class Digits:
 
 
 def load(*, seed: int, n_labelled: int = 60) -> Digits:
-    """Return the digits with a train split of two thirds and a handful of labelled inputs."""
+    """Return the digits with a train split of two thirds and a handful of labelled inputs.
+
+    Parameters
+    ----------
+    seed : int
+        Of the split.
+    n_labelled : int
+        Labelled inputs, taken from the train split.
+
+    Returns
+    -------
+    Digits
+    """
     bunch = load_digits()
     images = (bunch.images / 16.0).astype(np.float32)
     labels = bunch.target.astype(np.int64)
@@ -69,6 +81,17 @@ def write_images(digits: Digits, folder: Path) -> list[str]:
     """Write every digit as a PNG large enough for a person, and return the file names.
 
     The names carry the row alone: not even a look into the folder gives a label away.
+
+    Parameters
+    ----------
+    digits : Digits
+    folder : Path
+        Made if need be; pictures that are there are replaced.
+
+    Returns
+    -------
+    list of str
+        One name an input, relative to the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = []

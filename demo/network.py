@@ -15,7 +15,18 @@ OUTPUT_LAYER = "output"
 
 
 def build(*, seed: int) -> nn.Sequential:
-    """Return the untrained network: images (n, 1, 8, 8) in, ten logits out."""
+    """Return the untrained network.
+
+    Parameters
+    ----------
+    seed : int
+        Of the initial weights.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        Images of shape (n, 1, 8, 8), float32 in [0, 1], in; logits of shape (n, 10) out.
+    """
     torch.manual_seed(seed)
     return nn.Sequential(
         OrderedDict(
@@ -35,7 +46,26 @@ def build(*, seed: int) -> nn.Sequential:
 def train(
     digits: Digits, *, seed: int, epochs: int = 12, progress: Callable[[], None] | None = None
 ) -> tuple[nn.Sequential, float]:
-    """Train on the train split; return the network and its accuracy on the other inputs."""
+    """Train on the train split.
+
+    Parameters
+    ----------
+    digits : Digits
+        Images, labels and split.
+    seed : int
+        Of weights and batches.
+    epochs : int
+        Passes over the train split.
+    progress : callable, optional
+        Called after every epoch.
+
+    Returns
+    -------
+    model : torch.nn.Sequential
+        In evaluation mode.
+    accuracy : float
+        Share of right answers on the held-out inputs, in [0, 1].
+    """
     model = build(seed=seed)
     images = torch.from_numpy(digits.images).unsqueeze(1)
     labels = torch.from_numpy(digits.labels)

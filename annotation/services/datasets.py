@@ -109,7 +109,7 @@ def activations_register(
     activations : array-like, shape (n_inputs, n_neurons), or path
         The activations, or a ``.npy`` file with them; the file is copied.
     pool : str
-        How a channel became one number: ``"none"``, ``"mean"``, ``"max"``.
+        How a channel became one number: ``"avg"``, ``"max"``, ``"none"``, ``"token"``.
 
     Returns
     -------
