@@ -5,7 +5,6 @@ the average precision (AUPRC) with which its scores find the true pairs. Paramet
 are tuned on a few of the neurons, the others test it.
 """
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,17 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from neuron_eval.binarize import TopFraction
-from neuron_eval.registry import METRICS, Metric, get_metric
+from neuron_eval.registry import METRICS, get_metric
+from neuron_eval.tuning import check_validation, default_grid, split_neurons
 from neuron_eval.validation import InputError, check_activations, check_concepts, check_weights
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-
-#: Top fractions that are tried for metrics that binarize the neuron.
-ALPHAS = (0.0002, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
-#: Values of λ that are tried for WPMI.
-LAMBDAS = (0.0, 0.35, 0.7, 1.0)
 
 
 @dataclass(frozen=True)
@@ -121,7 +115,7 @@ def evaluate_metrics(
     validation : float, default 0.05
         Fraction of the neurons that parameters are tuned on, in (0, 1); at least one neuron.
     grids : mapping of str to sequence of mapping, optional
-        Parameters to try per metric; `default_grid` where a metric is not named.
+        Parameters to try per metric; `neuron_eval.tuning.default_grid` where one is not named.
     n_bootstrap : int, default 200
         Resamples of the test neurons for the interval; 0 for none (NaN).
     seed : int, default 0
@@ -147,11 +141,10 @@ def evaluate_metrics(
     c = check_concepts(concepts, n_inputs=a.shape[0], dtype=None)
     mass = None if weights is None else check_weights(weights, n_inputs=a.shape[0])
     true_pairs = _truth(truth, a.shape[1], c.shape[1])
-    if not 0 < validation < 1:
-        raise InputError(f"validation: found {validation!r}, expected a fraction in (0, 1).")
+    check_validation(validation)
     if n_bootstrap < 0:
         raise InputError(f"n_bootstrap: found {n_bootstrap!r}, expected at least 0.")
-    tuned, tested = _split(a.shape[1], validation, seed)
+    tuned, tested = split_neurons(range(a.shape[1]), validation, seed)
     entries = []
     for name in METRICS if metrics is None else metrics:
         metric = get_metric(name)
@@ -179,28 +172,6 @@ def evaluate_metrics(
             progress(name)
     chance = float(true_pairs[tested].mean())
     return MetaResult(tuple(entries), len(tuned), len(tested), chance, seed)
-
-
-def default_grid(metric: Metric) -> list[dict[str, Any]]:
-    """List the parameters that are tried for a metric.
-
-    Parameters
-    ----------
-    metric : Metric
-        The metric.
-
-    Returns
-    -------
-    list of dict
-        All combinations of `ALPHAS`, if it binarizes neurons, and `LAMBDAS`, if it has a λ; one
-        empty dict if it has neither.
-    """
-    choices: list[list[tuple[str, Any]]] = []
-    if "binarization" in metric.parameters:
-        choices.append([("binarization", TopFraction(alpha)) for alpha in ALPHAS])
-    if "lam" in metric.parameters:
-        choices.append([("lam", lam) for lam in LAMBDAS])
-    return [dict(combination) for combination in itertools.product(*choices)]
 
 
 def pair_auprc(scores: Any, truth: Any, neuron_counts: Any = None) -> float:
@@ -283,16 +254,6 @@ def _truth(truth: Any, n_neurons: int, n_concepts: int) -> BoolArray:
         neuron = int(np.flatnonzero(~pairs.any(axis=1))[0])
         raise InputError(f"truth: neuron {neuron} has no true concept; leave the neuron out.")
     return pairs
-
-
-def _split(
-    n_neurons: int, validation: float, seed: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    if n_neurons < 2:
-        raise InputError("activations: found 1 neuron, expected one to tune on and one to test.")
-    order = np.random.default_rng(seed).permutation(n_neurons)
-    n_tuned = min(n_neurons - 1, max(1, round(validation * n_neurons)))
-    return np.sort(order[:n_tuned]), np.sort(order[n_tuned:])
 
 
 def _bootstrap(

@@ -22,6 +22,7 @@ from scipy import stats
 from neuron_eval.registry import METRICS, Metric, get_metric
 from neuron_eval.sanity.binary_scores import BINARY_SCORES, SAMPLED_SCORES, Counts
 from neuron_eval.sanity.perturb import extra_probability
+from neuron_eval.sanity.weighted_counts import scores_by_weights, takes_counts
 from neuron_eval.validation import InputError
 
 FloatArray = npt.NDArray[np.float64]
@@ -35,8 +36,8 @@ GAMMAS = (0.499, 0.1, 0.01, 0.001, 0.0001)
 UNBOUNDED_WIDTH = 1.0
 
 _TESTS: tuple[Test, Test] = ("missing", "extra")
-# Binomial sums leave out what lies further from the mean: less than 1e-31 of the probability.
-_STANDARD_DEVIATIONS = 12
+# Binomial sums leave out what lies further from the mean: less than 1e-14 of the probability.
+_STANDARD_DEVIATIONS = 8
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class TheoreticalCheck:
         Exact expectation of the normalised difference of the score.
     expected_accuracy : float
         Exact probability that the difference is below -epsilon.
+    deviation : float
+        Exact standard deviation of the difference of one draw.
     simulated_difference : float
         Mean difference of the simulated draws.
     simulated_accuracy : float
@@ -66,6 +69,7 @@ class TheoreticalCheck:
     test: Test
     expected_difference: float
     expected_accuracy: float
+    deviation: float
     simulated_difference: float
     simulated_accuracy: float
 
@@ -85,7 +89,8 @@ def run_theoretical_checks(
     Parameters
     ----------
     metrics : sequence of str, optional
-        Names of metrics; all that can be computed from counts when None.
+        Names of metrics; all of the registry that can be computed from counts when None. A metric
+        of one's own can where it takes weights; that takes a second or two.
     gammas : sequence of float
         Shares of inputs with the concept, in (0, 1/2].
     n_inputs : int, default 500,000
@@ -114,12 +119,15 @@ def run_theoretical_checks(
     Draws whose score is undefined (no label left) are left out of both figures. Differences of
     unbounded metrics are divided by `UNBOUNDED_WIDTH`.
     """
-    names = [*BINARY_SCORES, *SAMPLED_SCORES] if metrics is None else list(metrics)
-    entries = [get_metric(name) for name in names]
-    for name in names:
-        if name not in BINARY_SCORES and name not in SAMPLED_SCORES:
+    if metrics is None:
+        entries = [metric for metric in METRICS.values() if _has_counts(metric)]
+    else:
+        entries = [get_metric(name) for name in metrics]
+    for metric in entries:
+        if not _has_counts(metric):
             raise InputError(
-                f"metrics: {name!r} has no form in counts; use run_sanity_checks for it."
+                f"metrics: {metric.name!r} takes no weights or draws inputs, so it has no form in "
+                "counts; use run_sanity_checks for it."
             )
     checks = []
     for metric in entries:
@@ -138,7 +146,7 @@ def run_theoretical_checks(
                         gamma,
                         test,
                         *_summary(exact, probabilities, epsilon),
-                        *_summary(simulated, np.ones_like(simulated), epsilon),
+                        *_summary(simulated, np.ones_like(simulated), epsilon)[:2],
                     )
                 )
     return checks
@@ -160,6 +168,10 @@ def theoretical_table(checks: Sequence[TheoreticalCheck]) -> pd.DataFrame:
     return pd.DataFrame([vars(check) for check in checks])
 
 
+def _has_counts(metric: Metric) -> bool:
+    return metric.name in BINARY_SCORES or metric.name in SAMPLED_SCORES or takes_counts(metric)
+
+
 def _positives(gamma: float, n_inputs: int) -> int:
     positives = round(gamma * n_inputs)
     if not 0 < gamma <= 0.5 or not 0 < positives <= n_inputs // 2:
@@ -172,14 +184,17 @@ def _positives(gamma: float, n_inputs: int) -> int:
 
 def _summary(
     differences: FloatArray, probabilities: FloatArray, epsilon: float
-) -> tuple[float, float]:
+) -> tuple[float, float, float]:
+    """Return mean, share below -epsilon and standard deviation of the defined differences."""
     defined = ~np.isnan(differences)
     total = probabilities[defined].sum()
     if total == 0:
-        return float("nan"), float("nan")
-    mean = probabilities[defined] @ differences[defined] / total
-    accuracy = probabilities[defined] @ (differences[defined] < -epsilon) / total
-    return float(mean), min(1.0, float(accuracy))  # sums of probabilities round above 1
+        return float("nan"), float("nan"), float("nan")
+    share = probabilities[defined] / total
+    mean = float(share @ differences[defined])
+    accuracy = share @ (differences[defined] < -epsilon)
+    deviation = np.sqrt(share @ (differences[defined] - mean) ** 2)
+    return mean, min(1.0, float(accuracy)), float(deviation)  # sums of shares round above 1
 
 
 def _differences(
@@ -199,7 +214,7 @@ def _differences(
         exact = (score(after) - score(before)) / width
         before, after = _sampled_draws(test, positives, n_inputs, n_each, n_draws, rng)
         return exact, probabilities, (score(after) - score(before)) / width
-    score = BINARY_SCORES[metric.name]
+    score = BINARY_SCORES.get(metric.name) or scores_by_weights(metric)
     trials, chance = _spoiling(test, positives, n_inputs)
     support = _binomial_support(trials, chance)
     drawn = rng.binomial(trials, chance, size=n_draws).astype(float)

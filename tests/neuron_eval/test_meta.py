@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from neuron_eval import meta
+from neuron_eval import tuning
 from neuron_eval.binarize import TopFraction
-from neuron_eval.meta import average_ranks, default_grid, evaluate_metrics, pair_auprc
+from neuron_eval.meta import average_ranks, evaluate_metrics, pair_auprc
 from neuron_eval.registry import METRICS, get_metric
+from neuron_eval.tuning import default_grid
 from neuron_eval.validation import InputError
 
 
@@ -63,7 +64,7 @@ def test_tuning_sees_validation_neurons_only(planted, monkeypatch):
     activations, concepts, truth = planted
     options = {"metrics": ["recall", "wpmi"], "n_bootstrap": 0, "validation": 0.2, "seed": 3}
     honest = evaluate_metrics(activations, concepts, truth, **options)
-    _, tested = meta._split(30, 0.2, 3)
+    _, tested = tuning.split_neurons(range(30), 0.2, 3)
     spoiled = truth.copy()
     spoiled[tested] = (truth[tested] + 1) % 30
     other = evaluate_metrics(activations, concepts, spoiled, **options)
@@ -108,8 +109,8 @@ def test_several_true_concepts_and_average_ranks(planted):
 
 def test_grids():
     assert default_grid(get_metric("pearson_correlation")) == [{}]
-    assert len(default_grid(get_metric("iou"))) == len(meta.ALPHAS)
-    assert len(default_grid(get_metric("wpmi"))) == len(meta.ALPHAS) * len(meta.LAMBDAS)
+    assert len(default_grid(get_metric("iou"))) == len(tuning.ALPHAS)
+    assert len(default_grid(get_metric("wpmi"))) == len(tuning.ALPHAS) * len(tuning.LAMBDAS)
 
 
 @pytest.mark.parametrize(

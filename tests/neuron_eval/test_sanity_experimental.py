@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from neuron_eval.binarize import AlreadyBinary
-from neuron_eval.sanity.experimental import run_sanity_checks
+from neuron_eval.binarize import AlreadyBinary, Threshold, TopFraction
+from neuron_eval.sanity.experimental import run_fraction_ablation, run_sanity_checks
 from neuron_eval.sanity.intervals import clopper_pearson, clustered_share
 from neuron_eval.sanity.perturb import PerturbationError, extra_labels, missing_labels
+from neuron_eval.tuning import split_neurons
 from neuron_eval.validation import InputError
 
 
@@ -76,11 +77,78 @@ def test_skips_with_reasons(neurons):
 
 
 def test_undefined_originals_are_skipped_for_their_metric_only(neurons):
-    activations, concepts = (x.copy() for x in neurons)
-    activations[:, 0] = np.where(activations[:, 0] > 0, 0.0, -1.0)
-    parameters = {"wpmi": {"binarization": AlreadyBinary()}}
-    with pytest.raises(InputError, match="expected 0 or 1"):
-        run_sanity_checks(activations, concepts, [(0, 0)], metrics=["wpmi"], parameters=parameters)
+    never = {"recall": {"binarization": Threshold(2.0)}}
+    result = run_sanity_checks(
+        *neurons,
+        [(0, 0), (1, 1)],
+        metrics=["recall", "pearson_correlation"],
+        parameters=never,
+        n_draws=3,
+    )
+    assert {(s.neuron, s.metric) for s in result.skipped} == {(0, "recall"), (1, "recall")}
+    recall, pearson = result.metrics
+    assert recall.missing.n_draws == 0
+    assert np.isnan(recall.missing.share)
+    assert recall.verdict == "too close to call"
+    assert pearson.missing.n_draws == 6
+
+
+def test_tuning_chooses_on_validation_neurons_and_tests_on_the_others(neurons):
+    """Concepts hold for 4%: at 4% the IoU falls in both tests, at 50% precision is lost."""
+    activations, concepts = neurons
+    noisy = activations + 0.01 * np.random.default_rng(1).random(activations.shape)
+    pairs = [(i, i) for i in range(40)]
+    grids = {"iou": [{"binarization": TopFraction(alpha)} for alpha in (0.5, 0.04)]}
+    result = run_sanity_checks(
+        noisy, concepts, pairs, metrics=["iou"], n_draws=3, validation=0.1, grids=grids, seed=4
+    )
+    assert result.metrics[0].parameters == {"binarization": TopFraction(0.04)}
+    assert (result.n_validation, result.n_pairs) == (4, 36)
+    tuned, tested = split_neurons(range(40), 0.1, 4)
+    assert (len(tuned), len(tested)) == (4, 36)
+    # Spoil the test neurons' labels: the choice must not change, the outcome must.
+    spoiled = concepts.copy()
+    spoiled[:, tested] = np.roll(concepts[:, tested], 1, axis=0)
+    other = run_sanity_checks(
+        noisy, spoiled, pairs, metrics=["iou"], n_draws=3, validation=0.1, grids=grids, seed=4
+    )
+    assert other.metrics[0].parameters == result.metrics[0].parameters
+    assert other.metrics[0].missing.share < result.metrics[0].missing.share
+
+
+def test_given_parameters_are_not_tuned_and_nothing_is_split_off(neurons):
+    given = {"wpmi": {"binarization": TopFraction(0.04), "lam": 0.5}}
+    result = run_sanity_checks(
+        *neurons, [(0, 0), (1, 1)], metrics=["wpmi"], parameters=given, n_draws=2
+    )
+    assert result.n_validation == 0
+    assert result.n_pairs == 2
+    assert result.metrics[0].parameters == given["wpmi"]
+    with pytest.raises(InputError, match="found 1 neuron, expected at least one to tune"):
+        run_sanity_checks(*neurons, [(0, 0)], metrics=["wpmi"])
+
+
+def test_fraction_ablation_is_the_test_at_one_half_and_grows(neurons):
+    options = {"metrics": ["pearson_correlation", "iou"], "n_draws": 4}
+    options["parameters"] = {"iou": {"binarization": AlreadyBinary()}}
+    pairs = [(i, i) for i in range(8)]
+    done = []
+    table = run_fraction_ablation(
+        *neurons, pairs, fractions=(0.1, 0.5, 0.75), progress=done.append, **options
+    )
+    assert done == list(range(1, 25))
+    test = run_sanity_checks(*neurons, pairs, **options).to_frame().set_index("metric")
+    half = table[table["fraction"] == 0.5].set_index(["metric", "test"])
+    for metric in ("pearson_correlation", "iou"):
+        for kind in ("missing", "extra"):
+            assert half.loc[(metric, kind), "difference"] == test.loc[metric, f"{kind}_difference"]
+            falls = table[(table["metric"] == metric) & (table["test"] == kind)]["difference"]
+            assert (np.diff(falls) < 0).all()
+    # A perfect binary neuron: IoU falls by the share of wrong labels, both ways.
+    iou = table[table["metric"] == "iou"]
+    np.testing.assert_allclose(iou["difference"], -iou["fraction"], atol=0.05)
+    with pytest.raises(InputError, match="fractions: found 1"):
+        run_fraction_ablation(*neurons, pairs, fractions=(1.0,))
 
 
 def test_a_pair_does_not_depend_on_the_others(neurons):
@@ -149,6 +217,9 @@ def test_perturbation_errors(spoil, options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"pairs": []}, "pairs: found none"),
+        ({"grids": {"iou": []}}, r"grids: found \['iou'\]"),
+        ({"metrics": ["iou"], "validation": 0.0}, "validation: found 0.0"),
         ({"pairs": [(0, 99)]}, r"found \(0, 99\)"),
         ({"n_draws": 0}, "n_draws"),
         ({"epsilon": -1}, "epsilon"),

@@ -5,9 +5,12 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from neuron_eval import functional, registry
 from neuron_eval.binarize import AlreadyBinary
 from neuron_eval.registry import METRICS
+from neuron_eval.sanity import theoretical
 from neuron_eval.sanity.binary_scores import BINARY_SCORES, SAMPLED_SCORES, Counts
 from neuron_eval.sanity.perturb import extra_labels, missing_labels
 from neuron_eval.sanity.theoretical import run_theoretical_checks, theoretical_table
@@ -178,3 +181,37 @@ def test_table_and_independence_of_cells(published_setup):
 def test_densities_must_leave_positives_and_negatives(gamma):
     with pytest.raises(InputError, match="gammas: found"):
         run_theoretical_checks(metrics=["iou"], gammas=[gamma])
+
+
+def test_deviation_is_that_of_the_draws():
+    """Precision after f extra labels, K / (K + f): the standard deviation by enumeration."""
+    [_, extra] = run_theoretical_checks(metrics=["precision"], gammas=[0.3], n_inputs=40)
+    f = np.arange(29)
+    mass = stats.binom.pmf(f, 28, 12 / 28)
+    change = 12 / (12 + f) - 1
+    mean = mass @ change
+    assert extra.expected_difference == pytest.approx(mean, rel=1e-12)
+    assert extra.deviation == pytest.approx(math.sqrt(mass @ (change - mean) ** 2), rel=1e-9)
+
+
+def test_a_metric_of_ones_own_is_checked_by_its_weights(monkeypatch):
+    """A copy of the IoU under another name, without a form in counts, gets the IoU's figures."""
+    monkeypatch.setattr(registry, "_REGISTERED", dict(METRICS))
+    monkeypatch.setattr(theoretical, "METRICS", registry._REGISTERED)
+    registry.register_metric("my_iou", functional.iou, range=(0.0, 1.0), binarizes="both")
+    options = {"gammas": [0.1, 0.001], "n_inputs": 5000, "n_draws": 50}
+    own = run_theoretical_checks(metrics=["my_iou"], **options)
+    built_in = run_theoretical_checks(metrics=["iou"], **options)
+    for one, other in zip(own, built_in, strict=True):
+        assert one.expected_difference == pytest.approx(other.expected_difference, rel=1e-12)
+        assert one.expected_accuracy == pytest.approx(other.expected_accuracy, rel=1e-12)
+    everything = run_theoretical_checks(gammas=[0.1], n_inputs=1000, n_draws=10)
+    assert "my_iou" in {check.metric for check in everything}
+
+    def unweighted(activations, concepts):
+        """Score nothing."""
+        return functional.iou(activations, concepts)
+
+    registry.register_metric("unweighted", unweighted, range=(0.0, 1.0), binarizes="both")
+    with pytest.raises(InputError, match="'unweighted' takes no weights or draws inputs"):
+        run_theoretical_checks(metrics=["unweighted"])
