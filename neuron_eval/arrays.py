@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neuron_eval.errors import NeuronEvalError
+
 _CHECKSUM_CHUNK = 1 << 20
 
 
-class ArrayFileError(ValueError):
+class ArrayFileError(NeuronEvalError):
     """A file does not hold the array that it should."""
 
 

@@ -1,7 +1,8 @@
 """The metrics by name, with what a program must know to use one it has never seen.
 
-Tests, sanity checks and meta-evaluation run over this registry, so a metric that is registered
-gets all of them. An own metric takes three lines::
+Sanity checks, meta-evaluation, the command line and its tables run over this registry, so a metric
+that is registered gets all of them, and `neuron_eval.metric_checks.check_metric` tests it. An own
+metric takes three lines::
 
     from neuron_eval.registry import register_metric
 
@@ -18,6 +19,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from neuron_eval import functional
+from neuron_eval.errors import NeuronEvalError
 
 Binarizes = Literal["both", "neuron", "concept", "nothing"]
 Reference = Literal["neuron", "concept"]
@@ -25,7 +27,7 @@ Reference = Literal["neuron", "concept"]
 _OWN_ARGUMENTS = ("activations", "concepts", "weights", "memory_budget")
 
 
-class UnknownMetricError(ValueError):
+class UnknownMetricError(NeuronEvalError):
     """No metric has this name."""
 
 
@@ -53,6 +55,9 @@ class Metric:
         Whether multiplying the activations by a positive number leaves the score as it is.
     shift_free : bool
         Whether adding a number to the activations leaves the score as it is.
+    concept_units_free : bool
+        Whether the score depends on the concept vector only up to a positive factor and a
+        constant, so that it can judge a linear explanation, whose values are no probabilities.
     summary : str
         One line.
     """
@@ -66,6 +71,7 @@ class Metric:
     sampled: bool = False
     scale_free: bool = True
     shift_free: bool = True
+    concept_units_free: bool = False
     summary: str = ""
 
     @property
@@ -80,6 +86,11 @@ class Metric:
                 and parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
             }
         )
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether the function takes sample weights, as all built-in metrics do."""
+        return "weights" in inspect.signature(self.function).parameters
 
     @property
     def width(self) -> float | None:
@@ -115,9 +126,16 @@ class Metric:
         known = (*self.parameters, "memory_budget")
         for name in parameters:
             if name not in known:
-                raise ValueError(
+                raise NeuronEvalError(
                     f"{self.name}: takes no parameter {name!r}; it takes {', '.join(known)}."
                 )
+        if weights is None:
+            return self.function(activations, concepts, **parameters)
+        if not self.takes_weights:
+            raise NeuronEvalError(
+                f"{self.name}: takes no weights; score the whole dataset, or give the function an "
+                "argument 'weights'."
+            )
         return self.function(activations, concepts, weights=weights, **parameters)
 
 
@@ -138,6 +156,7 @@ def register_metric(
     sampled: bool = False,
     scale_free: bool = True,
     shift_free: bool = True,
+    concept_units_free: bool = False,
     summary: str | None = None,
 ) -> Metric:
     """Add a metric to the registry.
@@ -154,7 +173,7 @@ def register_metric(
         Which side is turned into 0 and 1.
     reference : {"neuron", "concept"}, optional
         The side that is taken as the truth.
-    symmetric, sampled, scale_free, shift_free : bool
+    symmetric, sampled, scale_free, shift_free, concept_units_free : bool
         See `Metric`.
     summary : str, optional
         One line; the first line of the function's docstring when None.
@@ -170,11 +189,13 @@ def register_metric(
         If the name is taken or no identifier, or the range is empty.
     """
     if not name.isidentifier():
-        raise ValueError(f"name: found {name!r}, expected a Python identifier such as 'my_iou'.")
+        raise NeuronEvalError(
+            f"name: found {name!r}, expected a Python identifier such as 'my_iou'."
+        )
     if name in _REGISTERED:
-        raise ValueError(f"name: there is a metric {name!r} already; choose another name.")
+        raise NeuronEvalError(f"name: there is a metric {name!r} already; choose another name.")
     if range is not None and not range[0] < range[1]:
-        raise ValueError(f"range: found {range!r}, expected (least, greatest).")
+        raise NeuronEvalError(f"range: found {range!r}, expected (least, greatest).")
     if summary is None:
         summary = (inspect.getdoc(function) or "").partition("\n")[0]
     metric = Metric(
@@ -187,6 +208,7 @@ def register_metric(
         sampled,
         scale_free,
         shift_free,
+        concept_units_free,
         summary,
     )
     _REGISTERED[name] = metric
@@ -242,8 +264,22 @@ register_metric(
 register_metric("f1_score", functional.f1_score, range=_UNIT, binarizes="both", symmetric=True)
 register_metric("iou", functional.iou, range=_UNIT, binarizes="both", symmetric=True)
 register_metric("accuracy", functional.accuracy, range=_UNIT, binarizes="both", symmetric=True)
-register_metric("auroc", functional.auroc, range=_UNIT, binarizes="neuron", reference="neuron")
-register_metric("auprc", functional.auprc, range=_UNIT, binarizes="neuron", reference="neuron")
+register_metric(
+    "auroc",
+    functional.auroc,
+    range=_UNIT,
+    binarizes="neuron",
+    reference="neuron",
+    concept_units_free=True,
+)
+register_metric(
+    "auprc",
+    functional.auprc,
+    range=_UNIT,
+    binarizes="neuron",
+    reference="neuron",
+    concept_units_free=True,
+)
 register_metric(
     "inverse_auroc", functional.inverse_auroc, range=_UNIT, binarizes="concept", reference="concept"
 )
@@ -256,6 +292,7 @@ register_metric(
     range=_SIGNED,
     binarizes="nothing",
     symmetric=True,
+    concept_units_free=True,
 )
 register_metric(
     "spearman_correlation",
@@ -263,6 +300,7 @@ register_metric(
     range=_SIGNED,
     binarizes="nothing",
     symmetric=True,
+    concept_units_free=True,
 )
 register_metric(
     "pearson_correlation_top_and_random",
@@ -270,6 +308,7 @@ register_metric(
     range=_SIGNED,
     binarizes="nothing",
     sampled=True,
+    concept_units_free=True,
 )
 register_metric(
     "spearman_correlation_top_and_random",
@@ -277,6 +316,7 @@ register_metric(
     range=_SIGNED,
     binarizes="nothing",
     sampled=True,
+    concept_units_free=True,
 )
 register_metric(
     "cosine_similarity",

@@ -13,10 +13,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from neuron_eval.errors import NeuronEvalError
+
 _BLOCK_ELEMENTS = 1 << 24
 
 
-class InputError(ValueError):
+class InputError(NeuronEvalError):
     """Activations, concepts, weights or a parameter cannot be scored."""
 
 

@@ -4,7 +4,6 @@ The built-in metrics have closed forms in `neuron_eval.sanity.binary_scores`, wh
 metric of one's own has none; it is called once per distinct set of counts instead.
 """
 
-import inspect
 from collections.abc import Callable
 
 import numpy as np
@@ -31,7 +30,7 @@ def takes_counts(metric: Metric) -> bool:
     bool
         Whether `scores_by_weights` applies.
     """
-    return not metric.sampled and "weights" in inspect.signature(metric.function).parameters
+    return metric.takes_weights and not metric.sampled
 
 
 def scores_by_weights(metric: Metric) -> Callable[[Counts], FloatArray]:
