@@ -5,8 +5,10 @@ the average precision (AUPRC) with which its scores find the true pairs. Paramet
 are tuned on a few of the neurons, the others test it.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -217,9 +219,30 @@ def average_ranks(results: Mapping[str, MetaResult]) -> pd.DataFrame:
     InputError
         If the settings do not hold the same metrics.
     """
-    frames = {name: result.to_frame().set_index("metric") for name, result in results.items()}
-    names = [frozenset(frame.index) for frame in frames.values()]
-    if not names or len(set(names)) > 1:
+    return average_tables({name: result.to_frame() for name, result in results.items()})
+
+
+def average_tables(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Average the AUPRC and the rank of every metric over the tables of several settings.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        Tables by name of the setting, as of `MetaResult.to_frame` or `read_result`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per metric, the best average rank first: ``auprc``, ``rank``.
+
+    Raises
+    ------
+    InputError
+        If there is no setting, or they do not hold the same metrics.
+    """
+    frames = {name: table.set_index("metric") for name, table in tables.items()}
+    names = {name: frozenset(frame.index) for name, frame in frames.items()}
+    if not names or len(set(names.values())) > 1:
         raise InputError("results: expected at least one setting, all with the same metrics.")
     table = pd.DataFrame(
         {
@@ -228,6 +251,39 @@ def average_ranks(results: Mapping[str, MetaResult]) -> pd.DataFrame:
         }
     )
     return table.sort_values("rank", kind="stable")
+
+
+def read_result(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a table that was written from `MetaResult.to_frame`.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.csv``, or a ``.json`` with a list of records.
+
+    Returns
+    -------
+    pandas.DataFrame
+        At least ``metric``, ``test_auprc`` and ``rank``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no such table.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise InputError(f"{source}: no such file; correct the path.")
+    try:
+        read = pd.read_json(source) if source.suffix == ".json" else pd.read_csv(source)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{source}: found no table ({error}).") from error
+    if missing := {"metric", "test_auprc", "rank"} - set(read.columns):
+        raise InputError(
+            f"{source}: found no column {', '.join(sorted(missing))}; expected an output of "
+            "'neuron-eval meta evaluate'."
+        )
+    return read
 
 
 def _truth(truth: Any, n_neurons: int, n_concepts: int) -> BoolArray:

@@ -278,7 +278,7 @@ def make_cases(n_cases: int, seed: int = 0) -> list[Case]:
     for number in range(n_cases):
         n = int(rng.integers(2, 41))
         levels = (2, 5, 101)[number % 3]
-        a: FloatArray = rng.integers(0, levels, size=(n, 2)) * 0.37 - 0.37
+        a: FloatArray = np.asarray(rng.integers(0, levels, size=(n, 2)) - 1.0, np.float64) * 0.37
         steps = (1, 4, 64)[(number // 3) % 3]
         c = rng.integers(0, steps + 1, size=(n, 3)) / steps
         if number % 4 == 1:

@@ -22,6 +22,7 @@ from scipy import stats
 from neuron_eval.registry import METRICS, Metric, get_metric
 from neuron_eval.sanity.binary_scores import BINARY_SCORES, SAMPLED_SCORES, Counts
 from neuron_eval.sanity.perturb import extra_probability
+from neuron_eval.sanity.results import PASS_THRESHOLD
 from neuron_eval.sanity.weighted_counts import scores_by_weights, takes_counts
 from neuron_eval.validation import InputError
 
@@ -166,6 +167,36 @@ def theoretical_table(checks: Sequence[TheoreticalCheck]) -> pd.DataFrame:
         One row per check; accuracies are in [0, 1].
     """
     return pd.DataFrame([vars(check) for check in checks])
+
+
+def summarize_theory(table: pd.DataFrame, threshold: float = PASS_THRESHOLD) -> pd.DataFrame:
+    """Judge every metric by its weakest density.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As of `theoretical_table`.
+    threshold : float, default 0.9
+        Share that the expected decrease accuracy must exceed in both tests at every density.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per metric: ``metric``, ``verdict`` (pass or fail), ``missing_accuracy`` and
+        ``extra_accuracy``, the least over the densities, in [0, 1].
+    """
+    worst = (
+        table.pivot_table(
+            index="metric", columns="test", values="expected_accuracy", aggfunc="min", sort=False
+        )
+        .rename(columns={test: f"{test}_accuracy" for test in _TESTS})
+        .reset_index()
+    )
+    passes = worst[["missing_accuracy", "extra_accuracy"]].min(axis=1) > threshold
+    worst.insert(1, "verdict", np.where(passes, "pass", "fail"))
+    return worst[["metric", "verdict", "missing_accuracy", "extra_accuracy"]].rename_axis(
+        columns=None
+    )
 
 
 def _has_counts(metric: Metric) -> bool:
