@@ -100,7 +100,8 @@ def run_sanity_checks(
     Notes
     -----
     Parameters are chosen so that the weaker of the two tests is strongest on the validation
-    pairs. Draws of one pair resemble each other; the interval accounts for that, see
+    pairs; among equals the greater sum of the two decides, then the greater fall of the score in
+    the weaker test. Draws of one pair resemble each other; the interval accounts for that, see
     `neuron_eval.sanity.intervals.clustered_share`. It does not account for the choice of pairs.
 
     References

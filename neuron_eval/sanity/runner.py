@@ -279,13 +279,18 @@ def _best(
     choices: Sequence[Mapping[str, Any]],
     epsilon: float,
 ) -> Mapping[str, Any]:
-    """Choose the parameters whose weaker test is strongest; then the sum decides."""
+    """Choose the parameters whose weaker test is strongest.
 
-    def strength(options: Mapping[str, Any]) -> tuple[float, float]:
+    On a few neurons many are equal; then the sum of the two decides, then the weaker fall.
+    """
+
+    def strength(options: Mapping[str, Any]) -> tuple[float, float, float]:
         found = [score_changes(data, metric, pair[0], labels, options) for pair, labels in spoiled]
         outcome = judge(metric, [c for c in found if c is not None], options, epsilon, 0.5)
-        shares = np.nan_to_num([outcome.missing.share, outcome.extra.share], nan=0.0)
-        return float(shares.min()), float(shares.sum())
+        tests = (outcome.missing, outcome.extra)
+        shares = np.nan_to_num([test.share for test in tests], nan=0.0)
+        falls = np.nan_to_num([-test.mean_difference for test in tests], nan=0.0)
+        return float(shares.min()), float(shares.sum()), float(falls.min())
 
     return choices[0] if len(choices) == 1 else max(choices, key=strength)
 

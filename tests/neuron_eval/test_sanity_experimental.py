@@ -116,6 +116,17 @@ def test_tuning_chooses_on_validation_neurons_and_tests_on_the_others(neurons):
     assert other.metrics[0].missing.share < result.metrics[0].missing.share
 
 
+def test_equal_shares_are_decided_by_the_fall(neurons):
+    """At 2% and at 4% every draw falls; the score falls further at 4%, where the neuron fires."""
+    activations, concepts = neurons
+    noisy = activations + 0.01 * np.random.default_rng(1).random(activations.shape)
+    grids = {"iou": [{"binarization": TopFraction(alpha)} for alpha in (0.02, 0.04)]}
+    result = run_sanity_checks(
+        noisy, concepts, [(i, i) for i in range(6)], metrics=["iou"], n_draws=2, grids=grids
+    )
+    assert result.metrics[0].parameters == {"binarization": TopFraction(0.04)}
+
+
 def test_given_parameters_are_not_tuned_and_nothing_is_split_off(neurons):
     given = {"wpmi": {"binarization": TopFraction(0.04), "lam": 0.5}}
     result = run_sanity_checks(
