@@ -52,8 +52,9 @@ def run_semantic_checks(
         Neurons and the concepts that describe them.
     broader, narrower : mapping of int to sequence of int
         Columns of the concepts that are broader or narrower than each concept, the nearest
-        first; `nested_concepts` finds them in the labels, and
-        `neuron_eval.concepts` in a hierarchy of classes.
+        first; `nested_concepts` finds them in the labels, `neuron_eval.concepts.superclasses_of`
+        and `subclasses_of` in a hierarchy of classes, `neuron_eval.pairs.read_relations` in a
+        file.
     metrics : sequence of str, default ("pearson_correlation",)
         Names of metrics in the registry.
     weights : array-like, shape (n_inputs,), optional
@@ -171,29 +172,3 @@ def _check_relations(name: str, relations: Relations, n_concepts: int) -> None:
                     f"{name}: concept {concept} has neighbour {neighbour}, expected another "
                     f"concept, 0 to {n_concepts - 1}."
                 )
-
-
-def relations_by_text(
-    neighbours: Mapping[str, Sequence[str]], texts: Sequence[str]
-) -> dict[int, list[int]]:
-    """Turn neighbours by text into neighbours by column.
-
-    Parameters
-    ----------
-    neighbours : mapping of str to sequence of str
-        Per text of a concept, the texts of its neighbours, in order.
-    texts : sequence of str
-        Texts of the columns.
-
-    Returns
-    -------
-    dict of int to list of int
-        Columns; texts that have no column are left out.
-    """
-    column = {text: place for place, text in enumerate(texts)}
-    found = {
-        column[text]: [column[other] for other in others if other in column]
-        for text, others in neighbours.items()
-        if text in column
-    }
-    return {concept: others for concept, others in found.items() if others}

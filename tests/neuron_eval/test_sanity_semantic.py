@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
 from neuron_eval.binarize import AlreadyBinary
-from neuron_eval.sanity.semantic import nested_concepts, relations_by_text, run_semantic_checks
+from neuron_eval.sanity.semantic import nested_concepts, run_semantic_checks
 from neuron_eval.validation import InputError
 
 BINARY = {"binarization": AlreadyBinary()}
@@ -93,11 +93,6 @@ def test_pairs_count_where_they_have_neighbours(hierarchy):
     ]
     outcome = result.metrics[0]
     assert (outcome.missing.n_draws, outcome.extra.n_draws) == (3, 1)
-
-
-def test_relations_by_text():
-    neighbours = {"poodle": ["dog", "thing"], "dog": ["thing"], "cat": ["pet"]}
-    assert relations_by_text(neighbours, ["cat", "dog", "poodle"]) == {2: [1]}
 
 
 def test_bad_input(hierarchy):
