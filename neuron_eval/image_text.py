@@ -1,0 +1,608 @@
+"""Concept vectors from an image-text model: SigLIP, SigLIP 2 or CLIP through `transformers`.
+
+The image tower runs once per probe dataset, and its features can be kept on disk; another set of
+texts then costs the text tower only. Needs the extra ``neuronjury[siglip]``.
+"""
+
+import copy
+import hashlib
+import importlib
+import json
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from filelock import FileLock
+from PIL import Image, ImageOps
+from scipy.special import expit, softmax
+from torch import Tensor, nn
+
+from neuron_eval.activations import MODEL_OUTPUT, Batch, record_activations
+from neuron_eval.arrays import load_array, save_array
+from neuron_eval.calibration import Calibration
+from neuron_eval.recording import record_to_folder
+from neuron_eval.vision import import_torchvision
+
+FloatArray = npt.NDArray[np.float64]
+Probabilities = Literal["sigmoid", "softmax"]
+
+_ROWS = 8192  # rows of image features that are scored at a time
+_INSTALL = "run pip install 'neuronjury[siglip]'"
+#: Entries of a model's configuration that say nothing about what it computes.
+_INCIDENTAL = frozenset({"_name_or_path", "transformers_version", "dtype", "architectures"})
+
+
+class ImageTextError(ValueError):
+    """An image-text model cannot be loaded, or an input or a text cannot be used."""
+
+
+class ImageTextSource:
+    """Concept vectors from an image-text model.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Texts of the concepts, all different.
+    model : str or path-like, default "google/siglip-base-patch16-224"
+        Folder of a saved model and processor, or a name on the Hugging Face hub. Weights must be
+        safetensors; pickled ones and code from the hub are never loaded.
+    template : str, default "This is a photo of {}."
+        The prompt; ``{}`` stands for the text. ``"{}"`` gives the texts as they are.
+    device : str or torch.device, optional
+        Where to run; a GPU if there is one, else the CPU, when None.
+    batch_size : int, default 32
+        Inputs, or texts, per step.
+    cache : path-like, optional
+        Folder that keeps image and text features.
+    calibration : Calibration, optional
+        From logits to probabilities, fitted by `neuron_eval.calibration.fit_calibration`.
+    probabilities : {"sigmoid", "softmax"}, optional
+        How logits become probabilities without a calibration: each by its sigmoid, or by a
+        softmax over the texts. Sigmoid for models with a logit bias (SigLIP) and softmax for
+        those without (CLIP) when None.
+    progress : callable, optional
+        Called with the number of inputs done so far, those of earlier runs included.
+    local_files_only : bool, default False
+        Never ask the hub; the model must be a folder or in the hub's local cache.
+    revision : str, optional
+        Branch, tag or commit on the hub.
+
+    Attributes
+    ----------
+    texts : tuple of str
+        Texts of the concepts.
+    kind : str
+        What makes probabilities of logits: ``"sigmoid"``, ``"softmax"``, or the kind of the
+        calibration, ``"platt"`` or ``"isotonic"``.
+    calibration : Calibration or None
+        The calibration.
+
+    Raises
+    ------
+    ImageTextError
+        If `transformers` is missing, the model cannot be loaded or is no image-text model, or a
+        parameter is invalid.
+
+    Notes
+    -----
+    The logit of image x and text t is exp(s) * cos(x, t) + b with the scale s and the bias b of
+    the model; CLIP has no bias. SigLIP is trained with a sigmoid of it [1]_, CLIP with a softmax
+    over texts [2]_. Neither is the probability that people call t present in x: the sigmoid is a
+    match score and often far too low, and a softmax says which of the given texts fits best, so
+    two concepts that are both present share it. Fit a calibration on a few hundred labelled pairs.
+
+    Prompts are put in lower case for models with a logit bias: SigLIP and SigLIP 2 were trained
+    on such text, and not all of their tokenizers see to it. SigLIP texts are padded to the
+    model's full context, as in training.
+
+    Images are turned by their EXIF orientation and converted to RGB; resizing and normalisation
+    are those of the model's processor.
+
+    References
+    ----------
+    .. [1] X. Zhai, B. Mustafa, A. Kolesnikov and L. Beyer, "Sigmoid loss for language image
+       pre-training", ICCV 2023, section 3.2.
+    .. [2] A. Radford et al., "Learning transferable visual models from natural language
+       supervision", ICML 2021, section 2.3.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        model: str | os.PathLike[str] = "google/siglip-base-patch16-224",
+        *,
+        template: str = "This is a photo of {}.",
+        device: str | torch.device | None = None,
+        batch_size: int = 32,
+        cache: str | os.PathLike[str] | None = None,
+        calibration: Calibration | None = None,
+        probabilities: Probabilities | None = None,
+        progress: Callable[[int], None] | None = None,
+        local_files_only: bool = False,
+        revision: str | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ImageTextError(f"batch_size: found {batch_size!r}, expected at least 1.")
+        if probabilities not in (None, "sigmoid", "softmax"):
+            raise ImageTextError(
+                f"probabilities: found {probabilities!r}, expected 'sigmoid' or 'softmax'."
+            )
+        _checked_texts(texts, template)  # before the model is loaded, which takes long
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model, self._processor = _load(
+            os.fspath(model), local_files_only=local_files_only, revision=revision
+        )
+        self._model.to(torch.device(device)).eval()
+        self._batch_size = batch_size
+        self._cache = None if cache is None else Path(cache)
+        self._progress = progress
+        self._model_key = "" if cache is None else _fingerprint(self._model)
+        self._wanted = probabilities
+        self._text_features: npt.NDArray[np.float32] | None = None
+        self._choose(texts, template, calibration)
+
+    def concept_vectors(self, data: Any, *, dataset_id: str | None = None) -> FloatArray:
+        """Give P(concept | image).
+
+        Parameters
+        ----------
+        data : sequence of path or image, or dataset
+            Paths, PIL images or uint8 arrays; or anything with ``len`` and an index whose items
+            are such, or tuples that begin with one, as torchvision's datasets are.
+        dataset_id : str, optional
+            Identifies the inputs and their order in the cache. When None, the paths, sizes and
+            times of the files do; data that is not made of files needs it.
+
+        Returns
+        -------
+        ndarray, shape (n_inputs, n_concepts), float64
+            Values in [0, 1].
+
+        Raises
+        ------
+        ImageTextError
+            If an input cannot be decoded (it is named), or the cache needs a `dataset_id`.
+        RecordingError, ArrayFileError
+            If the cache is damaged.
+        """
+        logits = self.logits(data, dataset_id=dataset_id)
+        if self.calibration is not None:
+            return self.calibration.apply(logits)
+        for start in range(0, len(logits), _ROWS):
+            rows = logits[start : start + _ROWS]
+            rows[:] = expit(rows) if self.kind == "sigmoid" else softmax(rows, axis=1)
+        return logits
+
+    def logits(self, data: Any, *, dataset_id: str | None = None) -> FloatArray:
+        """Give the logits of the model, which a calibration is fitted on.
+
+        Parameters
+        ----------
+        data, dataset_id
+            As in `concept_vectors`.
+
+        Returns
+        -------
+        ndarray, shape (n_inputs, n_concepts), float64
+            Scaled cosine similarity, plus the bias if the model has one.
+
+        Raises
+        ------
+        ImageTextError, RecordingError, ArrayFileError
+            As `concept_vectors`.
+        """
+        images = self.image_features(data, dataset_id=dataset_id)
+        texts = self.text_features().astype(np.float64).T
+        scale = float(self._model.logit_scale.detach().exp())
+        bias = float(self._model.logit_bias.detach()) if self._has_bias else 0.0
+        logits = np.empty((images.shape[0], texts.shape[1]))
+        for start in range(0, len(images), _ROWS):
+            rows = images[start : start + _ROWS].astype(np.float64)
+            logits[start : start + _ROWS] = scale * (rows @ texts) + bias
+        return logits
+
+    def image_features(
+        self, data: Any, *, dataset_id: str | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Compute the normalised features of images, or read them from the cache.
+
+        A run that was cut off goes on with the first input that is missing.
+
+        Parameters
+        ----------
+        data, dataset_id
+            As in `concept_vectors`.
+
+        Returns
+        -------
+        ndarray, shape (n_inputs, n_features), float32
+            Rows of length 1; memory-mapped where there is a cache.
+
+        Raises
+        ------
+        ImageTextError, RecordingError, ArrayFileError
+            As `concept_vectors`.
+        """
+        n_inputs = _length(data)
+        tower = _ImageTower(self._model, self._processor.image_processor.model_input_names)
+
+        def batches(done: int) -> Iterator[Batch]:
+            for start in range(done, n_inputs, self._batch_size):
+                stop = min(start + self._batch_size, n_inputs)
+                images = [_image(data, place) for place in range(start, stop)]
+                values = self._processor.image_processor(images, return_tensors="pt")
+                yield tuple(values[name] for name in tower.names)
+
+        if self._cache is None:
+            recorded = record_activations(
+                tower, [MODEL_OUTPUT], batches(0), progress=self._progress
+            )
+            return recorded[MODEL_OUTPUT].numpy()
+        inputs = _inputs_key(data, n_inputs) if dataset_id is None else [dataset_id, str(n_inputs)]
+        prepared = self._processor.image_processor
+        settings = [type(prepared).__name__, prepared.to_dict()]
+        key = _digest([self._model_key, settings, inputs])
+        folder = self._cache / f"images-{key[:32]}"
+        self._cache.mkdir(parents=True, exist_ok=True)
+        # Two processes would overwrite each other's file; the second finds the first one's work.
+        with FileLock(self._cache / f"{folder.name}.lock"):
+            recording = record_to_folder(
+                folder,
+                tower,
+                [MODEL_OUTPUT],
+                batches,
+                n_inputs,
+                label=key,
+                progress=self._progress,
+            )
+        if self._progress is not None:
+            self._progress(n_inputs)
+        return load_array(recording.files[MODEL_OUTPUT], dtype=np.float32)
+
+    def text_features(self) -> npt.NDArray[np.float32]:
+        """Compute the normalised features of the texts, or read them from the cache.
+
+        Returns
+        -------
+        ndarray, shape (n_concepts, n_features), float32
+            Rows of length 1.
+
+        Raises
+        ------
+        ArrayFileError
+            If the cache is damaged.
+
+        Warns
+        -----
+        UserWarning
+            If a prompt is longer than the model's context and was cut.
+        """
+        if self._text_features is not None:
+            return self._text_features
+        tokens = self._tokens()
+        path = None
+        if self._cache is not None:
+            ids = [[name, values.tolist()] for name, values in sorted(tokens.items())]
+            path = self._cache / f"texts-{_digest([self._model_key, ids])[:32]}.npy"
+        if path is not None and path.exists():
+            features = np.array(load_array(path, dtype=np.float32))
+        else:
+            parts = []
+            for start in range(0, len(self.texts), self._batch_size):
+                batch = {
+                    name: values[start : start + self._batch_size].to(self._model.device)
+                    for name, values in tokens.items()
+                }
+                with torch.inference_mode():
+                    parts.append(_normalised(self._model.get_text_features(**batch)).cpu())
+            features = torch.cat(parts).numpy()
+            if path is not None:
+                save_array(path, features)
+        self._text_features = features
+        return features
+
+    def with_texts(self, texts: Sequence[str], *, template: str | None = None) -> "ImageTextSource":
+        """Give a source of other concepts that shares the loaded model and the cache.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Texts of the concepts.
+        template : str, optional
+            The prompt; that of this source when None.
+
+        Returns
+        -------
+        ImageTextSource
+            The source, with the calibration of this one.
+
+        Raises
+        ------
+        ImageTextError
+            If the texts are invalid, or the calibration belongs to other concepts.
+        """
+        other = copy.copy(self)
+        ImageTextSource._choose(
+            other, texts, self._template if template is None else template, self.calibration
+        )
+        return other
+
+    def with_calibration(self, calibration: Calibration | None) -> "ImageTextSource":
+        """Give a source with another calibration that shares the loaded model and the cache.
+
+        Parameters
+        ----------
+        calibration : Calibration or None
+            The calibration; none when None.
+
+        Returns
+        -------
+        ImageTextSource
+            The source.
+
+        Raises
+        ------
+        ImageTextError
+            If the calibration does not fit the concepts.
+        """
+        other = copy.copy(self)
+        ImageTextSource._choose(other, self.texts, self._template, calibration)
+        return other
+
+    @property
+    def _has_bias(self) -> bool:
+        return getattr(self._model, "logit_bias", None) is not None
+
+    def _choose(self, texts: Sequence[str], template: str, calibration: Calibration | None) -> None:
+        self.texts = _checked_texts(texts, template)
+        self._template = template
+        self.calibration = calibration
+        self.kind = _kind(self.texts, self._has_bias, self._wanted, calibration)
+        self._text_features = None
+
+    def _tokens(self) -> dict[str, Tensor]:
+        prompts = [self._template.replace("{}", text) for text in self.texts]
+        if self._has_bias:
+            prompts = [prompt.lower() for prompt in prompts]
+        context = int(self._model.config.text_config.max_position_embeddings)
+        lengths = [len(ids) for ids in self._processor.tokenizer(prompts)["input_ids"]]
+        cut = [place for place, length in enumerate(lengths) if length > context]
+        if cut:
+            warnings.warn(
+                f"texts: {len(cut)} prompts are longer than the {context} tokens that the model "
+                f"reads and were cut, the first is {prompts[cut[0]]!r}; shorten them.",
+                stacklevel=4,
+            )
+        return dict(
+            self._processor.tokenizer(
+                prompts,
+                # SigLIP reads its answer at the last position and never saw another length.
+                padding="max_length" if self._has_bias else True,
+                truncation=True,
+                max_length=context,
+                return_tensors="pt",
+            )
+        )
+
+
+class _ImageTower(nn.Module):
+    """Images in, normalised features out."""
+
+    def __init__(self, model: Any, names: Sequence[str]) -> None:
+        super().__init__()
+        self.model = model
+        self.names = tuple(names)
+
+    def forward(self, *values: Tensor) -> Tensor:
+        inputs = dict(zip(self.names, values, strict=True))
+        return _normalised(self.model.get_image_features(**inputs))
+
+
+def _normalised(output: Any) -> Tensor:
+    features: Tensor = output if isinstance(output, Tensor) else output.pooler_output
+    return nn.functional.normalize(features.float(), dim=-1)
+
+
+# --- texts ---------------------------------------------------------------------------------------
+
+
+def _checked_texts(texts: Sequence[str], template: str) -> tuple[str, ...]:
+    if template.count("{}") != 1:
+        raise ImageTextError(
+            f"template: found {template!r}, expected '{{}}' in it once, where the text goes."
+        )
+    if isinstance(texts, str) or len(texts) == 0:
+        raise ImageTextError(f"texts: found {texts!r}, expected a list of at least one text.")
+    for place, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            raise ImageTextError(f"texts: text {place} is {text!r}, expected some words.")
+    repeated = next((text for text, count in Counter(texts).items() if count > 1), None)
+    if repeated is not None:
+        raise ImageTextError(f"texts: {repeated!r} stands there more than once; remove one.")
+    return tuple(texts)
+
+
+def _kind(
+    texts: tuple[str, ...],
+    has_bias: bool,
+    wanted: Probabilities | None,
+    calibration: Calibration | None,
+) -> str:
+    """Say how probabilities are made, or why they cannot be."""
+    if calibration is not None:
+        if wanted == "softmax":
+            raise ImageTextError(
+                "probabilities: found 'softmax' with a calibration, which applies to logits; "
+                "leave one of them out."
+            )
+        if calibration.per_concept and (
+            len(calibration.curves) != len(texts) or calibration.names not in (None, texts)
+        ):
+            raise ImageTextError(
+                "calibration: its curves belong to other concepts than the texts; fit it for "
+                "these, or use one curve for all (per_concept=False)."
+            )
+        return calibration.kind
+    kind = wanted or ("sigmoid" if has_bias else "softmax")
+    if kind == "sigmoid" and not has_bias:
+        raise ImageTextError(
+            "probabilities: found 'sigmoid' for a model without a logit bias, such as CLIP, "
+            "whose sigmoid is near 1 for every pair; give a calibration, or use 'softmax'."
+        )
+    if kind == "softmax" and len(texts) < 2:
+        raise ImageTextError(
+            "texts: found one text, of which a softmax is always 1; add texts to tell it "
+            "apart from, or give a calibration."
+        )
+    return kind
+
+
+# --- loading -------------------------------------------------------------------------------------
+
+
+def _transformers() -> ModuleType:
+    # transformers imports torchvision, which fails beside a CPU torch unless this goes first.
+    import_torchvision()
+    try:
+        return importlib.import_module("transformers")
+    except ImportError as error:
+        raise ImageTextError(
+            f"transformers: image-text models need this library ({error}); {_INSTALL}."
+        ) from error
+
+
+def _load(name: str, *, local_files_only: bool, revision: str | None) -> tuple[Any, Any]:
+    library = _transformers()
+    options = {
+        "local_files_only": local_files_only,
+        "revision": revision,
+        "trust_remote_code": False,
+    }
+    try:
+        model, report = library.AutoModel.from_pretrained(
+            name, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
+        )
+        processor = library.AutoProcessor.from_pretrained(name, **options)
+    except ImportError as error:
+        raise ImageTextError(
+            f"model: {name!r} needs a library that is missing ({error}); {_INSTALL}."
+        ) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise ImageTextError(
+            f"model: {name!r} cannot be loaded ({error}); expected a folder or hub name of an "
+            "image-text model with its processor and safetensors weights."
+        ) from error
+    parts = [
+        part
+        for part in ("get_image_features", "get_text_features", "logit_scale")
+        if not hasattr(model, part)
+    ]
+    parts += [part for part in ("image_processor", "tokenizer") if not hasattr(processor, part)]
+    if parts:
+        raise ImageTextError(
+            f"model: {name!r} is a {type(model).__name__} with a {type(processor).__name__} and "
+            f"has no {parts[0]}, expected an image-text model such as SigLIP or CLIP."
+        )
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ImageTextError(
+            f"model: {name!r} lacks {len(missing)} weights, the first is {missing[0]!r}, which "
+            "would be random; expected a complete model."
+        )
+    return model, processor
+
+
+def _fingerprint(model: Any) -> str:
+    """Hash what a model computes: its settings and weights, wherever they came from."""
+    settings = json.dumps(_settled(model.config.to_dict()), sort_keys=True, default=str)
+    digest = hashlib.sha256(settings.encode())
+    for name, values in sorted(model.state_dict().items()):
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _settled(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {str(k): _settled(v) for k, v in values.items() if k not in _INCIDENTAL}
+    return values
+
+
+def _digest(values: Any) -> str:
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- images --------------------------------------------------------------------------------------
+
+
+def _length(data: Any) -> int:
+    if isinstance(data, str | os.PathLike):
+        raise ImageTextError(f"data: found one path, {str(data)!r}, expected a list of paths.")
+    if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
+        raise ImageTextError(
+            f"data: found a {type(data).__name__}, expected a sequence of images or paths, or a "
+            "dataset with a length and an index."
+        )
+    if len(data) == 0:
+        raise ImageTextError("data: found no inputs, expected at least one.")
+    return len(data)
+
+
+def _inputs_key(data: Any, n_inputs: int) -> list[Any]:
+    """Identify inputs by their files."""
+    items = list(data) if isinstance(data, list | tuple) else getattr(data, "samples", None)
+    paths = [item[0] if isinstance(item, tuple) else item for item in items or []]
+    if len(paths) != n_inputs or not all(isinstance(path, str | os.PathLike) for path in paths):
+        raise ImageTextError(
+            "dataset_id: the cache cannot tell these inputs by their files; give a dataset_id "
+            "that stands for these inputs in this order, such as 'imagenet-val'."
+        )
+    files = []
+    for place, path in enumerate(paths):
+        try:
+            state = os.stat(path)  # noqa: PTH116
+        except OSError as error:
+            raise ImageTextError(f"data: input {place} cannot be read ({error}).") from error
+        files.append([os.path.abspath(path), state.st_size, state.st_mtime_ns])  # noqa: PTH100
+    # A torchvision dataset may change what is in its files.
+    return [files, repr(getattr(data, "transform", None))]
+
+
+def _image(data: Any, place: int) -> Image.Image:
+    """Open an input as an upright RGB image."""
+    where = f"input {place}"
+    try:
+        item = data[place]
+        if isinstance(item, tuple | list) and item:
+            item = item[0]
+        if isinstance(item, str | os.PathLike):
+            where = f"input {place}, {os.fspath(item)}"
+            with Image.open(item) as image:
+                return _upright(image)
+        if isinstance(item, np.ndarray) and item.dtype == np.uint8:
+            item = Image.fromarray(item)
+        if isinstance(item, Image.Image):
+            return _upright(item)
+    except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
+        raise ImageTextError(
+            f"data: {where}: no image can be decoded ({error}); replace it or leave it out."
+        ) from error
+    raise ImageTextError(
+        f"data: {where} is a {type(item).__name__}, expected a path, a PIL image or a uint8 array "
+        "(height, width, 3); leave out transforms that make tensors."
+    )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise ValueError(f"found mode {image.mode!r}; convert it to 8 bits per channel")
+    return ImageOps.exif_transpose(image).convert("RGB")
