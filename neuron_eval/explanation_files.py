@@ -1,8 +1,8 @@
 """Read published explanation files and ours, and write ours.
 
 `read_explanations` recognises the format from the column names and reports what it recognised,
-what it left out and why. Our own format is a CSV with one row per term, or JSON; both keep
-everything that `TextExplanation` holds.
+what it changed, what it left out and why. Our own format is a CSV with one row per term, or JSON;
+both keep everything that `TextExplanation` holds.
 """
 
 import csv
@@ -10,27 +10,43 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
+from neuron_eval.errors import NeuronEvalError
 from neuron_eval.explanation_formats import (
+    OWN_COLUMNS,
     TABLE_FORMATS,
+    Changes,
+    OwnTable,
+    Place,
     RowError,
     TableFormat,
     TextExplanation,
     TextTerm,
-    number,
+    column_name,
+    from_json,
+    own_table,
+    place_name,
 )
 from neuron_eval.explanations import Explanation, Term
+from neuron_eval.formulas import Formula, parse_formula
+from neuron_eval.validation import InputError
 
-_OWN_COLUMNS = ("layer", "unit", "alternative", "term", "text", "weight", "bias", "score")
 _OWN_NAME = "Neuron Jury"
+_JSON_NAME = f"{_OWN_NAME} (JSON)"
 _JSON_FORMAT = "neuron-jury-explanations"
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+# How many lines, texts or columns a line of the report names before it says how many more.
+_NAMED = 5
+
+Rows = Sequence[tuple[int, Mapping[str, str]]]
+FirstUnit = Literal[0, 1]
 
 
-class ExplanationFileError(ValueError):
+class ExplanationFileError(NeuronEvalError):
     """A file holds no explanations that can be read."""
 
 
@@ -41,13 +57,16 @@ class SkippedRow:
     Attributes
     ----------
     line : int
-        Line of the file (number of the entry in JSON), from 1.
+        Line of the file on which the row begins (number of the entry in JSON), from 1.
     reason : str
-        Why.
+        Why, in words that are the same for all rows with this fault.
+    found : str, default ""
+        What the row has in place of what is expected, where that says more.
     """
 
     line: int
     reason: str
+    found: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +84,8 @@ class ExplanationFile:
     skipped : tuple of SkippedRow
         What was left out.
     notes : tuple of str
-        What was changed or ignored: units counted from 1, columns that were not used.
+        What was changed, is doubtful, or was not used: units counted from 1, texts that were
+        cleaned, columns that no format needs.
     """
 
     path: Path
@@ -80,27 +100,64 @@ class ExplanationFile:
         Returns
         -------
         str
-            Format, counts, notes and the reasons for leaving rows out.
+            Format, counts, notes, and the reasons for leaving rows out, each with its lines.
         """
-        layers = Counter(explanation.layer or "(no layer)" for explanation in self.explanations)
+        layers = Counter(explanation.layer for explanation in self.explanations)
         units = {(explanation.layer, explanation.unit) for explanation in self.explanations}
+        texts = {term.text for explanation in self.explanations for term in explanation.terms}
+        counts = [
+            _count(len(self.explanations), "explanation"),
+            _count(len(units), "neuron"),
+            _count(len(texts), "distinct concept"),
+        ]
+        named = [f"{layer} ({count})" for layer, count in layers.items() if layer is not None]
         lines = [
             f"{self.path.name}: {self.format}",
-            f"{len(self.explanations)} explanations of {len(units)} neurons in "
-            + ", ".join(f"{layer} ({count})" for layer, count in layers.items()),
+            f"{counts[0]} of {counts[1]}, {counts[2]}",
+            f"{_count(len(named), 'layer')}: {', '.join(named)}" if named else "",
+            f"the file names no layer for {layers[None]} of them" if layers[None] else "",
             *self.notes,
+            *self.skipped_lines(),
         ]
-        lines += [f"line {row.line} skipped: {row.reason}" for row in self.skipped]
-        return "\n".join(lines)
+        return "\n".join(line for line in lines if line)
+
+    def skipped_lines(self) -> Iterator[str]:
+        """Say what was left out and why, one reason a line.
+
+        Yields
+        ------
+        str
+            Such as "12 rows skipped: column 'description' is empty (lines 4, 17 and 10 more)".
+        """
+        is_json = self.format == _JSON_NAME
+        one, many, word = ("entry", "entries", "entry") if is_json else ("line", "lines", "row")
+        groups: dict[str, list[SkippedRow]] = {}
+        for row in self.skipped:
+            groups.setdefault(row.reason, []).append(row)
+        for reason, rows in groups.items():
+            found = _listed(list(dict.fromkeys(repr(row.found) for row in rows if row.found)))
+            where = f"{one if len(rows) == 1 else many} {_listed([str(row.line) for row in rows])}"
+            example = f"; found {found}" if found else ""
+            yield f"{_count(len(rows), word)} skipped: {reason} ({where}{example})"
 
 
-def read_explanations(path: str | os.PathLike[str]) -> ExplanationFile:
+def read_explanations(
+    path: str | os.PathLike[str],
+    *,
+    layer: str | None = None,
+    first_unit: FirstUnit | None = None,
+) -> ExplanationFile:
     """Read an explanation file of any format that is recognised.
 
     Parameters
     ----------
     path : path-like
-        A CSV table or our JSON.
+        A table (separated by commas, semicolons or tabs) or our JSON, in UTF-8.
+    layer : str, optional
+        Layer of the explanations for which the file names none.
+    first_unit : {0, 1}, optional
+        Number that the file gives to the first neuron. When None, 1 in files of Network
+        Dissection, unless they hold a unit 0, and 0 in all others.
 
     Returns
     -------
@@ -113,21 +170,17 @@ def read_explanations(path: str | os.PathLike[str]) -> ExplanationFile:
         If the file is missing, not text, of an unknown format, or without a readable row.
     """
     source = Path(path)
-    try:
-        content = source.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ExplanationFileError(f"{source}: no such file; correct the path.") from None
-    except UnicodeDecodeError as error:
-        raise ExplanationFileError(
-            f"{source}: found bytes that are not UTF-8 at {error.start}; save it as UTF-8."
-        ) from error
-    read = _read_json if content.lstrip()[:1] in ("{", "[") else _read_table
-    result = read(source, content)
+    if first_unit not in (None, 0, 1):
+        raise ExplanationFileError(f"first_unit: found {first_unit!r}, expected 0 or 1.")
+    content = _content(source)
+    if content.lstrip()[:1] in ("{", "["):
+        result = _read_json(source, content, first_unit)
+    else:
+        result = _read_table(source, content, first_unit)
     if not result.explanations:
-        reasons = Counter(row.reason for row in result.skipped).most_common(3)
-        why = "; ".join(reason for reason, _ in reasons) or "it has no rows"
+        why = "; ".join(result.skipped_lines()) or "it has no rows"
         raise ExplanationFileError(f"{source}: found no explanation ({result.format}): {why}.")
-    return result
+    return result if layer is None else _with_layer(result, layer)
 
 
 def write_explanations(
@@ -140,7 +193,7 @@ def write_explanations(
     path : path-like
         Where to write; must end in ``.csv`` or ``.json``.
     explanations : sequence of TextExplanation
-        What to write.
+        What to write; `to_text_explanations` makes them of what explainers return.
 
     Raises
     ------
@@ -161,10 +214,52 @@ def write_explanations(
         }
         text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     elif target.suffix == ".csv":
-        text = _own_table(explanations)
+        text = own_table(explanations)
     else:
         raise ExplanationFileError(f"{target}: expected a name that ends in .csv or .json.")
     target.write_text(text, encoding="utf-8", newline="")
+
+
+def to_text_explanations(
+    explanations: Sequence[Explanation], texts: Sequence[str], *, layer: str | None = None
+) -> tuple[list[TextExplanation], list[int]]:
+    """Replace columns of a concept matrix by concept texts, for writing a file.
+
+    A formula becomes one term, its text, which raters can rate like any concept.
+
+    Parameters
+    ----------
+    explanations : sequence of Explanation
+        What an explainer returned.
+    texts : sequence of str
+        Text of every concept.
+    layer : str, optional
+        Layer of the neurons.
+
+    Returns
+    -------
+    converted : list of TextExplanation
+        Those that say something.
+    silent : list of int
+        Units of those without terms and without a formula, which are left out.
+
+    Raises
+    ------
+    InputError
+        If a concept has no text.
+    """
+    converted, silent = [], []
+    for e in explanations:
+        terms: tuple[TextTerm, ...]
+        if e.formula is not None:
+            terms = (TextTerm(e.formula.text(texts)),)
+        else:
+            terms = tuple(TextTerm(_text_of(term, texts), term.weight) for term in e.terms)
+        if terms:
+            converted.append(TextExplanation(e.unit, terms, layer, bias=e.bias, score=e.score))
+        else:
+            silent.append(e.unit)
+    return converted, silent
 
 
 def match_concepts(
@@ -177,160 +272,251 @@ def match_concepts(
     explanations : sequence of TextExplanation
         What was read.
     texts : sequence of str
-        Texts of the columns; compared without regard to case and spaces.
+        Text of every concept; case and space do not matter. A single term that is no concept but
+        a formula of such texts, as `Formula.text` writes it, becomes that formula.
 
     Returns
     -------
-    list of Explanation
-        Those whose every term has a column.
-    list of (TextExplanation, str)
-        The others, each with its first text that has none.
+    matched : list of Explanation
+        Those of which every term is found.
+    unmatched : list of (TextExplanation, str)
+        The others, each with its first unknown text.
     """
-    columns: dict[str, int] = {}
-    for column, text in enumerate(texts):
-        columns.setdefault(_plain(text), column)
-    matched, unmatched = [], []
-    for explanation in explanations:
-        missing = [t.text for t in explanation.terms if _plain(t.text) not in columns]
-        if missing:
-            unmatched.append((explanation, missing[0]))
-            continue
-        terms = tuple(Term(columns[_plain(t.text)], t.weight) for t in explanation.terms)
-        matched.append(Explanation(explanation.unit, terms, explanation.bias, explanation.score))
+    columns = {_plain(text): column for column, text in reversed(list(enumerate(texts)))}
+    matched: list[Explanation] = []
+    unmatched = []
+    for e in explanations:
+        unknown = next((t.text for t in e.terms if _plain(t.text) not in columns), None)
+        if unknown is None:
+            found = tuple(Term(columns[_plain(term.text)], term.weight) for term in e.terms)
+            matched.append(Explanation(e.unit, found, e.bias, e.score))
+        elif (formula := _formula(e, texts)) is not None:
+            matched.append(Explanation(e.unit, (), e.bias, e.score, formula))
+        else:
+            unmatched.append((e, unknown))
     return matched, unmatched
+
+
+def _text_of(term: Term, texts: Sequence[str]) -> str:
+    if not 0 <= term.concept < len(texts):
+        raise InputError(
+            f"texts: found {len(texts)} texts, expected one for concept {term.concept} too."
+        )
+    return texts[term.concept]
+
+
+def _formula(explanation: TextExplanation, texts: Sequence[str]) -> Formula | None:
+    [first, *others] = explanation.terms
+    if others or first.weight != 1 or not {"AND", "OR", "NOT"}.intersection(first.text.split()):
+        return None
+    try:
+        return parse_formula(first.text, texts)
+    except InputError:  # an ordinary text that is not among the concepts
+        return None
 
 
 def _plain(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _read_table(source: Path, content: str) -> ExplanationFile:
-    reader = csv.reader(io.StringIO(content, newline=""))
-    header = [name.strip().lower() for name in next(reader, [])]
-    rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+def _count(number_of: int, word: str) -> str:
+    plural = word[:-1] + "ies" if word.endswith("ry") else word + "s"
+    return f"{number_of} {word if number_of == 1 else plural}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _content(source: Path) -> str:
+    try:
+        raw = source.read_bytes()
+    except FileNotFoundError:
+        raise ExplanationFileError(f"{source}: no such file; correct the path.") from None
+    except IsADirectoryError:
+        raise ExplanationFileError(f"{source}: found a folder, expected a file.") from None
+    try:
+        content = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ExplanationFileError(
+            f"{source}: found a byte on line {line} that is not UTF-8, expected UTF-8; save the "
+            "file as UTF-8 (a spreadsheet offers CSV UTF-8; older ones write Latin-1 or UTF-16)."
+        ) from error
+    if not content.strip():
+        raise ExplanationFileError(
+            f"{source}: found an empty file, expected a table or our JSON with explanations."
+        )
+    return content
+
+
+def _with_layer(result: ExplanationFile, layer: str) -> ExplanationFile:
+    without = sum(explanation.layer is None for explanation in result.explanations)
+    if not without:
+        note = f"the layer {layer!r} was not needed: the file names its layers"
+    else:
+        note = f"the layer {layer!r} was filled in for {_count(without, 'explanation')}"
+    filled = tuple(
+        replace(explanation, layer=explanation.layer or layer)
+        for explanation in result.explanations
+    )
+    return replace(result, explanations=filled, notes=(*result.notes, note))
+
+
+def _read_table(source: Path, content: str, first_unit: FirstUnit | None) -> ExplanationFile:
+    separator = _separator(content)
+    notes = [] if separator == "," else [f"columns are separated by {_SEPARATORS[separator]}"]
+    skipped: list[SkippedRow] = []
+    rows: list[tuple[int, dict[str, str]]] = []
+    lines = _lines(source, content, separator)
+    header = [column_name(cell) for cell in next(lines)[1]]
     if repeated := [name for name, count in Counter(header).items() if count > 1 and name]:
         raise ExplanationFileError(
             f"{source}: found the column {repeated[0]!r} twice; rename one of them."
         )
-    skipped: list[SkippedRow] = []
-    complete: list[tuple[int, dict[str, str]]] = []
-    for line, cells in rows:
+    for line, cells in lines:
+        while len(cells) > len(header) and not cells[-1].strip():
+            cells.pop()
         if len(cells) == len(header):
-            complete.append((line, dict(zip(header, cells, strict=True))))
+            rows.append((line, dict(zip(header, cells, strict=True))))
         else:
-            reason = f"{len(cells)} cells under {len(header)} column names"
-            skipped.append(SkippedRow(line, reason))
-    if set(_OWN_COLUMNS) <= set(header):
-        found, own_skipped = _read_own_table(complete)
-        return ExplanationFile(source, _OWN_NAME, tuple(found), (*skipped, *own_skipped), ())
-    for table in TABLE_FORMATS:
-        if table.recognises(header):
-            return _read_published(source, table, header, complete, skipped)
+            reason = f"there are not {len(header)} cells, one for every column name"
+            skipped.append(SkippedRow(line, reason, f"{len(cells)} cells"))
+    if {"unit", "text"} <= set(header):
+        found, used = _read_own_table(rows, header, skipped, notes), set(OWN_COLUMNS)
+        name = _OWN_NAME
+    else:
+        table = _recognised(header)
+        if table is None:
+            raise _unknown(source, header)
+        found, used = _read_published(table, rows, skipped, notes), table.reads(header)
+        name = table.name
+    found = _numbered_from_zero(found, name, first_unit, notes)
+    unused = [column for column in header if column and column not in used]
+    if unused:
+        notes.append(f"columns not used: {_listed(unused)}")
+    ordered = tuple(sorted(skipped, key=lambda row: row.line))
+    return ExplanationFile(source, name, tuple(found), ordered, tuple(notes))
+
+
+def _separator(content: str) -> str:
+    """Choose the separator that makes the first line a header we know, else the comma."""
+    first = io.StringIO(content.lstrip("\r\n"), newline="").readline()
+    for separator in _SEPARATORS:
+        header = [column_name(cell) for cell in next(csv.reader([first], delimiter=separator))]
+        if _recognised(header) or {"unit", "text"} <= set(header):
+            return separator
+    return ","
+
+
+def _recognised(header: Sequence[str]) -> TableFormat | None:
+    return next((table for table in TABLE_FORMATS if table.recognises(header)), None)
+
+
+def _unknown(source: Path, header: Sequence[str]) -> ExplanationFileError:
     known = "; ".join(table.name for table in TABLE_FORMATS)
-    raise ExplanationFileError(
-        f"{source}: found the columns {', '.join(header) or '(none)'}, expected those of one of: "
-        f"{known}; or our own, {','.join(_OWN_COLUMNS)}."
+    return ExplanationFileError(
+        f"{source}: found the columns {_listed(header)}, expected those of one of: {known}; or "
+        f"our own, {','.join(OWN_COLUMNS)}, of which unit and text suffice."
     )
 
 
+def _lines(source: Path, content: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not empty, each with the line on which it begins."""
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator)
+    begins = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield begins, cells
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        raise ExplanationFileError(
+            f"{source}: found what is no table on line {reader.line_num}: {error}; export it anew."
+        ) from error
+
+
 def _read_published(
-    source: Path,
     table: TableFormat,
-    header: Sequence[str],
-    rows: Sequence[tuple[int, Mapping[str, str]]],
+    rows: Rows,
     skipped: list[SkippedRow],
-) -> ExplanationFile:
-    notes = []
-    found: list[tuple[int, TextExplanation]] = []
-    for line, row in rows:
-        try:
-            found += [(line, explanation) for explanation in table.read(row)]
-        except RowError as error:
-            skipped.append(SkippedRow(line, str(error)))
-    if table.one_based and found:
-        if min(explanation.unit for _, explanation in found) >= 1:
-            found = [(line, replace(e, unit=e.unit - 1)) for line, e in found]
-            notes.append("units are counted from 1 in the file and from 0 here")
-        else:
-            notes.append("units are counted from 0, unlike in the published files of this format")
+    notes: list[str],
+) -> list[TextExplanation]:
+    changes: Changes = Counter()
     kept: list[TextExplanation] = []
     seen: Counter[tuple[str | None, int]] = Counter()
-    for line, explanation in found:
-        place = (explanation.layer, explanation.unit)
-        if table.several:
-            explanation = replace(explanation, alternative=seen[place])
-        elif explanation.alternative < seen[place]:
-            where = f" of {explanation.layer}" if explanation.layer else ""
-            reason = f"unit {explanation.unit}{where} has an explanation already"
-            skipped.append(SkippedRow(line, reason))
+    for line, row in rows:
+        made: Changes = Counter()
+        try:
+            explanations = table.read(row, made)
+        except RowError as error:
+            skipped.append(SkippedRow(line, error.reason, error.found))
             continue
-        seen[place] += 1
-        kept.append(explanation)
-    unused = [name for name in header if name and name not in table.reads(header)]
-    if unused:
-        notes.append(f"columns not used: {', '.join(unused)}")
-    ordered = tuple(sorted(skipped, key=lambda row: row.line))
-    return ExplanationFile(source, table.name, tuple(kept), ordered, tuple(notes))
-
-
-def _own_table(explanations: Sequence[TextExplanation]) -> str:
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_OWN_COLUMNS)
-    for e in explanations:
-        for place, term in enumerate(e.terms):
-            score = "" if e.score is None else repr(e.score)
-            writer.writerow(
-                [e.layer or "", e.unit, e.alternative, place, term.text, term.weight, e.bias, score]
-            )
-    return stream.getvalue()
+        place = (explanations[0].layer, explanations[0].unit)
+        if table.several:
+            explanations = [replace(e, alternative=seen[place]) for e in explanations]
+        elif seen[place]:
+            reason = "the neuron has an explanation already"
+            skipped.append(SkippedRow(line, reason, place_name(*place)))
+            continue
+        seen[place] += len(explanations)
+        changes += made
+        kept += explanations
+    notes += [f"{change} ({_count(count, 'time')})" for change, count in changes.items()]
+    return kept
 
 
 def _read_own_table(
-    rows: Sequence[tuple[int, Mapping[str, str]]],
-) -> tuple[list[TextExplanation], list[SkippedRow]]:
-    terms: dict[tuple[str, int, int], list[TextTerm]] = {}
-    first: dict[tuple[str, int, int], Mapping[str, str]] = {}
-    skipped = []
+    rows: Rows, header: Sequence[str], skipped: list[SkippedRow], notes: list[str]
+) -> list[TextExplanation]:
+    table = OwnTable(header)
     for line, row in rows:
         try:
-            key = (row["layer"], _whole(row, "unit"), _whole(row, "alternative"))
-            term = _own_term(row)
+            table.add(row)
         except RowError as error:
-            skipped.append(SkippedRow(line, str(error)))
-            continue
-        terms.setdefault(key, []).append(term)
-        first.setdefault(key, row)
-    found = [
-        TextExplanation(
-            unit,
-            tuple(terms[layer, unit, alternative]),
-            layer or None,
-            alternative,
-            number(row, "bias", 0.0),
-            number(row, "score") if row["score"].strip() else None,
+            skipped.append(SkippedRow(line, error.reason, error.found))
+    if table.differing:
+        notes.append(
+            "bias or score differ from those of the explanation's first row, which are kept "
+            f"({_count(table.differing, 'time')})"
         )
-        for (layer, unit, alternative), row in first.items()
-    ]
-    return found, skipped
+    return table.explanations()
 
 
-def _own_term(row: Mapping[str, str]) -> TextTerm:
-    if not row["text"].strip():
-        raise RowError("column 'text' is empty, expected a concept")
-    for column in ("bias", "score"):
-        number(row, column, 0.0)
-    return TextTerm(row["text"], number(row, "weight"))
+def _numbered_from_zero(
+    found: list[TextExplanation], name: str, first_unit: FirstUnit | None, notes: list[str]
+) -> list[TextExplanation]:
+    """Count units from 0, and say where it is not certain from what the file counts."""
+    if not found:
+        return found
+    table = next((table for table in TABLE_FORMATS if table.name == name), None)
+    usual = 1 if table is not None and table.one_based else 0
+    lowest = min(explanation.unit for explanation in found)
+    first = first_unit if first_unit is not None else min(usual, lowest)
+    if lowest < first:
+        raise ExplanationFileError(
+            f"first_unit: found {first_unit!r} and a unit {lowest} in the file, expected 0."
+        )
+    if first:
+        note = "units are counted from 1 in the file and from 0 here"
+        if first_unit is None and lowest > 1:
+            note += (
+                f" (by its format: the lowest unit is {lowest}; pass first_unit=0 if it counts "
+                "from 0)"
+            )
+        notes.append(note)
+    elif usual and first_unit is None:
+        notes.append("units are counted from 0, unlike in the published files of this format")
+    elif lowest == 1 and first_unit is None and name != _OWN_NAME:
+        notes.append(
+            "the lowest unit is 1: units are taken to be counted from 0, as this format does; "
+            "pass first_unit=1 if the file counts from 1"
+        )
+    return [replace(e, unit=e.unit - first) for e in found] if first else found
 
 
-def _whole(row: Mapping[str, str], column: str) -> int:
-    value = number(row, column)
-    if value < 0 or value != int(value):
-        raise RowError(f"column {column!r} holds {row[column]!r}, expected a whole number")
-    return int(value)
-
-
-def _read_json(source: Path, content: str) -> ExplanationFile:
+def _read_json(source: Path, content: str, first_unit: FirstUnit | None) -> ExplanationFile:
     try:
         document = json.loads(content)
     except json.JSONDecodeError as error:
@@ -344,28 +530,20 @@ def _read_json(source: Path, content: str) -> ExplanationFile:
         raise ExplanationFileError(
             f"{source}: found version {document.get('version')!r}, expected 1; update this package."
         )
-    found, skipped = [], []
-    for place, entry in enumerate(document.get("explanations") or [], start=1):
+    entries = document.get("explanations")
+    if not isinstance(entries, list):
+        raise ExplanationFileError(f'{source}: found no list "explanations", expected one.')
+    found: dict[Place, TextExplanation] = {}
+    skipped = []
+    for position, entry in enumerate(entries, start=1):
         try:
-            found.append(_from_json(entry))
-        except (KeyError, TypeError, ValueError) as error:
-            skipped.append(SkippedRow(place, f"not a valid explanation: {error!r}"))
-    return ExplanationFile(source, f"{_OWN_NAME} (JSON)", tuple(found), tuple(skipped), ())
-
-
-def _from_json(entry: Mapping[str, Any]) -> TextExplanation:
-    terms = tuple(TextTerm(str(t["text"]), float(t.get("weight", 1.0))) for t in entry["terms"])
-    if not terms or not all(term.text.strip() for term in terms):
-        raise ValueError("an explanation needs at least one term with a text")
-    unit, alternative = entry["unit"], entry.get("alternative", 0)
-    if not isinstance(unit, int) or not isinstance(alternative, int) or min(unit, alternative) < 0:
-        raise ValueError("unit and alternative are whole numbers from 0")
-    score = entry.get("score")
-    return TextExplanation(
-        unit,
-        terms,
-        entry.get("layer"),
-        alternative,
-        float(entry.get("bias", 0.0)),
-        None if score is None else float(score),
-    )
+            e = from_json(entry)
+        except RowError as error:
+            skipped.append(SkippedRow(position, error.reason, error.found))
+            continue
+        if found.setdefault((e.layer, e.unit, e.alternative), e) is not e:
+            reason = "the neuron has this explanation already"
+            skipped.append(SkippedRow(position, reason, place_name(e.layer, e.unit)))
+    notes: list[str] = []
+    numbered = _numbered_from_zero(list(found.values()), _OWN_NAME, first_unit, notes)
+    return ExplanationFile(source, _JSON_NAME, tuple(numbered), tuple(skipped), tuple(notes))

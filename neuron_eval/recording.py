@@ -2,25 +2,45 @@
 
 A recording is a folder with one ``.npy`` file per layer and ``recording.json``, which says what
 is being recorded and how many inputs are done. It grows batch by batch; a run that was cut off is
-resumed by the same call, and goes on with the first input that is missing.
+resumed by the same call, and goes on with the first input that is missing. Until then its files
+are shorter than they announce, so nobody takes them for complete.
 """
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, BinaryIO, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.data import Dataset
 
-from neuron_eval.activations import Batch, Pool, RecordingError, pooled_batches
+from neuron_eval.activations import (
+    Batch,
+    Pool,
+    RecordingError,
+    Repeated,
+    Units,
+    in_evaluation_mode,
+    layer_list,
+    on_device,
+    pooled_batches,
+)
 from neuron_eval.arrays import ArrayInfo, describe_array, load_array
+from neuron_eval.datasets import dataset_batches, dataset_length
+from neuron_eval.validation import check_activations
+
+DType = Literal["float32", "float16"]
 
 _STATE = "recording.json"
 _VERSION = 1
+# What a recording had before it could be chosen.
+_BEFORE = {"units": "auto", "parts": {}, "token_mask": "attention_mask", "dtype": "float32"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +54,7 @@ class Recording:
     n_inputs : int
         Number of probe inputs.
     files : dict of str to pathlib.Path
-        The ``.npy`` file of every layer, shape (n_inputs, n_units), float32.
+        The ``.npy`` file of every layer, shape (n_inputs, n_units), float32 or float16.
     n_done : int
         Inputs that are recorded.
     """
@@ -72,15 +92,20 @@ class Recording:
 def record_to_folder(
     folder: str | os.PathLike[str],
     model: nn.Module,
-    layers: Sequence[str],
+    layers: str | Sequence[str],
     batches_from: Callable[[int], Iterable[Batch]],
     n_inputs: int,
     *,
     label: str = "",
+    dtype: DType = "float32",
     pool: Pool = "avg",
+    units: Units = "auto",
+    parts: Mapping[str, str | int] | None = None,
+    token_mask: str | None = "attention_mask",  # noqa: S107
+    labelled: bool | None = None,
     device: str | torch.device | None = None,
     progress: Callable[[int], None] | None = None,
-    repeated: Literal["error", "first", "last"] = "error",
+    repeated: Repeated = "error",
     amp: torch.dtype | None = None,
 ) -> Recording:
     """Record activations to files, or go on with a recording that was cut off.
@@ -91,7 +116,7 @@ def record_to_folder(
         Where to record; created when missing.
     model : torch.nn.Module
         Any module.
-    layers : sequence of str
+    layers : str or sequence of str
         Qualified names, or ``"output"``.
     batches_from : callable
         Called with the number of inputs that are done; gives the batches that follow, in an
@@ -101,7 +126,9 @@ def record_to_folder(
     label : str, default ""
         What is recorded, for example model and dataset with their versions. A recording is only
         resumed under the label it was begun with.
-    pool, device, repeated, amp
+    dtype : {"float32", "float16"}, default "float32"
+        Type on disk. float16 takes half the space and keeps three digits.
+    pool, units, parts, token_mask, labelled, device, repeated, amp
         As in `neuron_eval.activations.record_activations`.
     progress : callable, optional
         Called after each batch with the number of inputs done so far, those of earlier runs
@@ -115,58 +142,126 @@ def record_to_folder(
     Raises
     ------
     RecordingError
-        As `record_activations`; and if the folder holds another recording, or the batches do not
-        add up to `n_inputs`.
+        As `record_activations`; and if the folder holds another recording or files that are none,
+        the batches do not add up to `n_inputs`, or a value is too large for float16.
+
+    Notes
+    -----
+    A process may be killed at any moment: activations reach the disk before the record that
+    counts them, so the next run repeats a batch at most. With batches of the same sizes its
+    result equals that of an uninterrupted run bit for bit. One process at a time may record to a
+    folder.
     """
     where = Path(folder)
     if n_inputs < 1:
         raise RecordingError(f"n_inputs: found {n_inputs!r}, expected at least 1.")
+    _check_dtype(dtype)
+    names = layer_list(layers)
     wanted = {
         "version": _VERSION,
         "label": label,
-        "layers": list(layers),
+        "layers": names,
         "n_inputs": n_inputs,
         "pool": pool,
         "repeated": repeated,
         "amp": None if amp is None else str(amp),
+        "units": units,
+        "parts": dict(parts or {}),
+        "token_mask": token_mask,
+        "dtype": dtype,
     }
-    state = _read_state(where)
-    if state is not None and {key: state.get(key) for key in wanted} != wanted:
-        changed = next(key for key in wanted if state.get(key) != wanted[key])
-        raise RecordingError(
-            f"{where}: holds a recording with {changed} {state.get(changed)!r}, not "
-            f"{wanted[changed]!r}; choose another folder, or remove it."
-        )
-    done = 0 if state is None else int(state["n_done"])
+    done = _resumed_at(where, wanted)
     if done == n_inputs:
         return open_recording(where)
-    where.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, np.memmap[Any, Any]] = {}
-    pooled_stream = pooled_batches(
-        model, layers, batches_from(done), pool=pool, device=device, repeated=repeated, amp=amp
+    stream = pooled_batches(
+        model,
+        names,
+        batches_from(done),
+        pool=pool,
+        units=units,
+        parts=parts,
+        token_mask=token_mask,
+        labelled=labelled,
+        device=device,
+        repeated=repeated,
+        amp=amp,
     )
-    for pooled in pooled_stream:
-        n_batch = len(next(iter(pooled.values())))
-        if done + n_batch > n_inputs:
-            raise RecordingError(
-                f"batches_from: gave more than the {n_inputs} inputs that were announced."
-            )
-        for place, (layer, values) in enumerate(pooled.items()):
-            if layer not in arrays:
-                arrays[layer] = _open(where / _file_name(place), n_inputs, values.shape[1], done)
-            arrays[layer][done : done + n_batch] = values.numpy()
-        # Activations reach the disk before the state that says so: a crash repeats a batch.
-        for array in arrays.values():
-            array.flush()
-        done += n_batch
-        _write_state(where, {**wanted, "n_done": done})
-        if progress is not None:
-            progress(done)
+    # Closed here, because an error's traceback would keep the hooks on the model.
+    with closing(stream), ExitStack() as stack:
+        files: dict[str, BinaryIO] = {}
+        for pooled in stream:
+            n_batch = len(next(iter(pooled.values())))
+            if done + n_batch > n_inputs:
+                raise RecordingError(
+                    f"batches_from: gave more than the {n_inputs} inputs that were announced."
+                )
+            rows = {
+                layer: _converted(values, dtype, f"layer {layer!r}", done)
+                for layer, values in pooled.items()
+            }
+            if not files:
+                # The record comes first: what lies in the folder from now on is known to be ours.
+                where.mkdir(parents=True, exist_ok=True)
+                _write_state(where, {**wanted, "n_done": done})
+                for place, (layer, values) in enumerate(rows.items()):
+                    path, shape = where / _file_name(place), (n_inputs, values.shape[1])
+                    files[layer] = stack.enter_context(_rows_file(path, shape, dtype, done))
+            for layer, values in rows.items():
+                files[layer].write(values.data)
+                _sync(files[layer])
+            done += n_batch
+            _write_state(where, {**wanted, "n_done": done})
+            if progress is not None:
+                progress(done)
     if done < n_inputs:
         raise RecordingError(
             f"batches_from: gave {done} inputs in all, expected the {n_inputs} announced."
         )
     return open_recording(where)
+
+
+def record_dataset(
+    folder: str | os.PathLike[str],
+    model: nn.Module,
+    layers: str | Sequence[str],
+    dataset: Dataset[Any],
+    *,
+    batch_size: int = 64,
+    num_workers: int = 0,
+    **options: Any,
+) -> Recording:
+    """Record the activations of a dataset to files, or go on with a recording that was cut off.
+
+    Parameters
+    ----------
+    folder, model, layers
+        As in `record_to_folder`.
+    dataset : torch.utils.data.Dataset
+        The probe dataset; see `neuron_eval.datasets.dataset_batches`.
+    batch_size : int, default 64
+        Inputs per batch.
+    num_workers : int, default 0
+        Processes that load inputs.
+    **options
+        As in `record_to_folder`: label, dtype, pool, device, progress and others.
+
+    Returns
+    -------
+    Recording
+        The complete recording.
+
+    Raises
+    ------
+    RecordingError
+        As `record_to_folder`.
+    DatasetError
+        If the dataset has no length, or its items cannot be put into batches.
+    """
+
+    def batches_from(start: int) -> Iterator[Batch]:
+        return dataset_batches(dataset, start=start, batch_size=batch_size, num_workers=num_workers)
+
+    return record_to_folder(folder, model, layers, batches_from, dataset_length(dataset), **options)
 
 
 def open_recording(folder: str | os.PathLike[str]) -> Recording:
@@ -195,18 +290,208 @@ def open_recording(folder: str | os.PathLike[str]) -> Recording:
     return Recording(where, int(state["n_inputs"]), files, int(state["n_done"]))
 
 
+def encode_activations(
+    encoder: Callable[[Tensor], Tensor],
+    activations: Any,
+    *,
+    batch_size: int = 4096,
+    device: str | torch.device | None = None,
+    path: str | os.PathLike[str] | None = None,
+    dtype: DType = "float32",
+    progress: Callable[[int], None] | None = None,
+) -> npt.NDArray[Any]:
+    """Run activations through an encoder, such as that of a sparse autoencoder, in blocks.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module or callable
+        Takes a float32 tensor (block, n_units) and returns one (block, n_latents). A module runs
+        in evaluation mode and gets its own mode back.
+    activations : Tensor, ndarray or DataFrame, shape (n_inputs, n_units)
+        Activations of every unit on every probe input; a memory-mapped file is read by blocks.
+    batch_size : int, default 4096
+        Inputs per block.
+    device : str or torch.device, optional
+        Where to run, as in `neuron_eval.activations.record_activations`; a callable that is no
+        module must be there already.
+    path : path-like, optional
+        A ``.npy`` file to write to, block by block. It appears under its name when complete.
+    dtype : {"float32", "float16"}, default "float32"
+        Type of the latents.
+    progress : callable, optional
+        Called after each block with the number of inputs done so far.
+
+    Returns
+    -------
+    ndarray, shape (n_inputs, n_latents)
+        The latents; memory-mapped and read-only if `path` is given.
+
+    Raises
+    ------
+    InputError
+        If `activations` are no finite matrix.
+    RecordingError
+        If the encoder returns anything but one row of latents per input, a value is too large
+        for float16, or an option is wrong.
+    """
+    matrix = check_activations(activations, dtype=None)
+    if batch_size < 1:
+        raise RecordingError(f"batch_size: found {batch_size}, expected at least 1.")
+    _check_dtype(dtype)
+    target = None if path is None else Path(path)
+    if target is not None and target.suffix != ".npy":
+        raise RecordingError(f"path: found {str(target)!r}, expected a name that ends in .npy.")
+    with closing(_encoded(encoder, matrix, batch_size, device, dtype, progress)) as blocks:
+        if target is None:
+            return np.concatenate(list(blocks))
+        first = next(blocks)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f"{target.name}.part")
+        try:
+            with _rows_file(temporary, (len(matrix), first.shape[1]), dtype, 0) as file:
+                file.write(first.data)
+                for block in blocks:
+                    file.write(block.data)
+                _sync(file)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    _sync_folder(target.parent)
+    return load_array(target)
+
+
+def _encoded(
+    encoder: Callable[[Tensor], Tensor],
+    matrix: Tensor,
+    batch_size: int,
+    device: str | torch.device | None,
+    dtype: DType,
+    progress: Callable[[int], None] | None,
+) -> Generator[npt.NDArray[Any], None, None]:
+    module = encoder if isinstance(encoder, nn.Module) else nn.Module()
+    n_latents = None
+    with in_evaluation_mode(module), on_device(module, device) as where:
+        for start in range(0, len(matrix), batch_size):
+            block = matrix[start : start + batch_size]
+            with torch.inference_mode():
+                latents = encoder(block.to(where, torch.float32))
+            if not isinstance(latents, Tensor) or latents.ndim != 2 or len(latents) != len(block):
+                shape = f" of shape {tuple(latents.shape)}" if isinstance(latents, Tensor) else ""
+                raise RecordingError(
+                    f"encoder: returned a {type(latents).__name__}{shape}, expected a tensor of "
+                    f"shape ({len(block)}, n_latents); give a function that returns the latents "
+                    "alone, such as lambda x: sae(x)[0]."
+                )
+            if n_latents not in (None, latents.shape[1]):
+                raise RecordingError(
+                    f"encoder: returned {latents.shape[1]} latents, expected {n_latents} as before."
+                )
+            n_latents = latents.shape[1]
+            yield _converted(latents.float().cpu(), dtype, "the encoder", start)
+            if progress is not None:
+                progress(start + len(block))
+
+
 def _file_name(place: int) -> str:
     # Layer names may hold characters that file systems refuse; the state keeps their order.
     return f"layer-{place}.npy"
 
 
-def _open(path: Path, n_inputs: int, n_units: int, done: int) -> np.memmap[Any, Any]:
-    if done == 0:
-        return np.lib.format.open_memmap(
-            path, mode="w+", dtype=np.float32, shape=(n_inputs, n_units)
+def _check_dtype(dtype: str) -> None:
+    if dtype not in ("float32", "float16"):
+        raise RecordingError(f"dtype: found {dtype!r}, expected 'float32' or 'float16'.")
+
+
+def _converted(values: Tensor, dtype: DType, source: str, start: int) -> npt.NDArray[Any]:
+    array = np.ascontiguousarray(values.numpy())
+    if dtype == "float32":
+        return array
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    wrong = np.isinf(half) & np.isfinite(array)
+    if wrong.any():
+        row, unit = (int(place) for place in np.argwhere(wrong)[0])
+        raise RecordingError(
+            f"dtype: unit {unit} of {source} is {array[row, unit]:g} on input {start + row}, "
+            "expected at most 65504 for float16; use dtype='float32'."
         )
-    load_array(path, shape=(n_inputs, n_units), dtype=np.float32)
-    return np.lib.format.open_memmap(path, mode="r+")
+    return half
+
+
+@contextmanager
+def _rows_file(path: Path, shape: tuple[int, int], dtype: DType, done: int) -> Iterator[BinaryIO]:
+    """Open a ``.npy`` file that is written row by row, behind the rows that are done.
+
+    The header announces all rows from the start. A full disk is an error of the write, where a
+    memory map would kill the process.
+    """
+    if done == 0:
+        with path.open("wb") as file:
+            descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+            header = {"descr": descr, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            yield file
+        return
+    end = _end_of_rows(path, shape[0], dtype, done, shape[1])
+    with path.open("r+b") as file:
+        file.truncate(end)
+        file.seek(end)
+        yield file
+
+
+def _end_of_rows(
+    path: Path, n_inputs: int, dtype: DType, done: int, n_units: int | None = None
+) -> int:
+    """Find the byte behind the rows that are done, and check that the file has them."""
+    try:
+        with path.open("rb") as file:
+            if np.lib.format.read_magic(file) != (1, 0):
+                raise ValueError("another version of the format")  # noqa: TRY301
+            shape, fortran, found = np.lib.format.read_array_header_1_0(file)
+            start = file.tell()
+    except (OSError, ValueError) as error:
+        raise RecordingError(
+            f"{path}: found no file that can be gone on with ({error}); remove the folder and "
+            "record again."
+        ) from error
+    units = shape[-1] if n_units is None else n_units
+    end = start + done * units * np.dtype(dtype).itemsize
+    if shape != (n_inputs, units) or fortran or found != np.dtype(dtype):
+        raise RecordingError(
+            f"{path}: found shape {shape} and dtype {found}, expected {(n_inputs, units)} and "
+            f"{dtype}; choose another folder, or remove it and record again."
+        )
+    if path.stat().st_size < end:
+        raise RecordingError(
+            f"{path}: found {path.stat().st_size} bytes, expected at least {end} for the {done} "
+            "inputs that are recorded; remove the folder and record again."
+        )
+    return end
+
+
+def _resumed_at(where: Path, wanted: Mapping[str, Any]) -> int:
+    """Say how many inputs are done, and check that the folder holds this very recording."""
+    state = _read_state(where)
+    if state is None:
+        if strange := sorted(where.glob(_file_name(0).replace("0", "*"))):
+            raise RecordingError(
+                f"{strange[0]}: found a file but no {_STATE} beside it, expected an empty folder; "
+                "choose another folder, or remove the file."
+            )
+        return 0
+    done = int(state["n_done"])
+    if done == 0:
+        return 0  # begun, and cut off before the first batch: nothing is lost
+    if changed := [key for key in wanted if state.get(key) != wanted[key]]:
+        key = changed[0]
+        raise RecordingError(
+            f"{where}: holds a recording with {key} {state.get(key)!r}, not {wanted[key]!r}; "
+            "choose another folder, or remove it."
+        )
+    for place in range(len(wanted["layers"])):
+        _end_of_rows(where / _file_name(place), wanted["n_inputs"], wanted["dtype"], done)
+    return done
 
 
 def _read_state(where: Path) -> dict[str, Any] | None:
@@ -214,9 +499,10 @@ def _read_state(where: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        state: dict[str, Any] = {**_BEFORE, **json.loads(path.read_text(encoding="utf-8"))}
         if not 0 <= int(state["n_done"]) <= int(state["n_inputs"]):
             raise ValueError("n_done is out of range")  # noqa: TRY301
+        list(state["layers"])
     except (ValueError, KeyError, TypeError) as error:
         raise RecordingError(
             f"{path}: found a damaged record ({error}); remove the folder and record again."
@@ -224,10 +510,26 @@ def _read_state(where: Path) -> dict[str, Any] | None:
     return state
 
 
-def _write_state(where: Path, state: dict[str, Any]) -> None:
+def _write_state(where: Path, state: Mapping[str, Any]) -> None:
     temporary = where / f"{_STATE}.part"
     with temporary.open("w", encoding="utf-8") as stream:
         json.dump(state, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
+        _sync(stream)
     temporary.replace(where / _STATE)
+    _sync_folder(where)
+
+
+def _sync(stream: IO[Any]) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make new names survive a power cut, where the system can sync folders."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

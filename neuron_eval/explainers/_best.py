@@ -21,15 +21,13 @@ def best_concepts(scores: Tensor) -> list[Explanation]:
         an explanation without terms and without a score.
     """
     defined = ~torch.isnan(scores)
-    best = torch.where(defined, scores, -torch.inf).max(dim=1)
+    usable = torch.where(defined, scores, -torch.inf)
+    best = usable.amax(dim=1, keepdim=True)
+    # The first True: max() promises the first among equals on no device.
+    first = (usable == best).to(torch.uint8).argmax(dim=1)
     return [
         Explanation(unit, (Term(concept),), score=score) if explained else Explanation(unit, ())
         for unit, (concept, score, explained) in enumerate(
-            zip(
-                best.indices.tolist(),
-                best.values.tolist(),
-                defined.any(dim=1).tolist(),
-                strict=True,
-            )
+            zip(first.tolist(), best[:, 0].tolist(), defined.any(dim=1).tolist(), strict=True)
         )
     ]

@@ -11,12 +11,8 @@ from torch import Tensor
 
 from neuron_eval.binarize import DEFAULT_BINARIZATION, Binarization
 from neuron_eval.functional._columns import MEMORY_BUDGET
-from neuron_eval.functional.overlap import (
-    balanced_accuracy,
-    inverse_balanced_accuracy,
-    precision,
-    recall,
-)
+from neuron_eval.functional.contingency import contingency
+from neuron_eval.functional.overlap import recall
 from neuron_eval.functional.ranking import auroc, inverse_auroc
 
 
@@ -138,7 +134,7 @@ def combined_balanced_accuracy(
     Oikarinen, Yan, Weng, "Evaluating Neuron Explanations: A Unified Framework with Sanity
     Checks", ICML 2025, arXiv 2506.05774, appendix.
     """
-    first = balanced_accuracy(
+    table = contingency(
         activations,
         concepts,
         weights=weights,
@@ -146,15 +142,7 @@ def combined_balanced_accuracy(
         concept_threshold=concept_threshold,
         memory_budget=memory_budget,
     )
-    second = inverse_balanced_accuracy(
-        activations,
-        concepts,
-        weights=weights,
-        binarization=binarization,
-        concept_threshold=concept_threshold,
-        memory_budget=memory_budget,
-    )
-    return harmonic_mean(first, second)
+    return harmonic_mean(table.balanced_accuracy, table.inverse_balanced_accuracy)
 
 
 def combined_recall_auroc(
@@ -319,7 +307,7 @@ def combined_precision_balanced_accuracy(
     Oikarinen, Yan, Weng, "Evaluating Neuron Explanations: A Unified Framework with Sanity
     Checks", ICML 2025, arXiv 2506.05774, appendix.
     """
-    first = precision(
+    table = contingency(
         activations,
         concepts,
         weights=weights,
@@ -327,15 +315,7 @@ def combined_precision_balanced_accuracy(
         concept_threshold=concept_threshold,
         memory_budget=memory_budget,
     )
-    second = balanced_accuracy(
-        activations,
-        concepts,
-        weights=weights,
-        binarization=binarization,
-        concept_threshold=concept_threshold,
-        memory_budget=memory_budget,
-    )
-    return harmonic_mean(first, second)
+    return harmonic_mean(table.precision, table.balanced_accuracy)
 
 
 def combined_precision_inverse_balanced_accuracy(
@@ -380,7 +360,7 @@ def combined_precision_inverse_balanced_accuracy(
     Oikarinen, Yan, Weng, "Evaluating Neuron Explanations: A Unified Framework with Sanity
     Checks", ICML 2025, arXiv 2506.05774, appendix.
     """
-    first = precision(
+    table = contingency(
         activations,
         concepts,
         weights=weights,
@@ -388,12 +368,4 @@ def combined_precision_inverse_balanced_accuracy(
         concept_threshold=concept_threshold,
         memory_budget=memory_budget,
     )
-    second = inverse_balanced_accuracy(
-        activations,
-        concepts,
-        weights=weights,
-        binarization=binarization,
-        concept_threshold=concept_threshold,
-        memory_budget=memory_budget,
-    )
-    return harmonic_mean(first, second)
+    return harmonic_mean(table.precision, table.inverse_balanced_accuracy)

@@ -10,9 +10,6 @@ from neuron_eval.binarize import DEFAULT_BINARIZATION, Binarization
 from neuron_eval.functional import _columns
 from neuron_eval.functional._columns import MEMORY_BUDGET
 
-# Float32 counts are exact up to 2**24, so counting may use the faster float32 product that long.
-_EXACT_COUNT = 1 << 24
-
 
 @dataclass(frozen=True)
 class Contingency:
@@ -124,32 +121,30 @@ def contingency(
         If an input is invalid.
     """
     scored = _columns.check(activations, concepts, weights)
-    binarize = _columns.binarizer(scored, binarization)
-    present = _columns.present(concept_threshold)
-    by_neuron = scored.activations.new_zeros((2, scored.activations.shape[1]), dtype=torch.float64)
-    by_concept = scored.activations.new_zeros((2, scored.concepts.shape[1]), dtype=torch.float64)
-    share = max(1, memory_budget // 2) if memory_budget > 0 else memory_budget
     tp = scored.empty_scores()
-    for texts, values in _columns.rows_of(scored.concepts, share):
-        there = present(values)
-        by_concept[0, texts] = _columns.sums(there, scored.weights)
-        by_concept[1, texts] = _columns.sums(~there, scored.weights)
-        for neurons, rows in _columns.rows_of(scored.activations, share):
-            marked = binarize(rows)
-            by_neuron[0, neurons] = _columns.sums(marked, scored.weights)
-            by_neuron[1, neurons] = _columns.sums(~marked, scored.weights)
-            tp[neurons, texts] = joint_mass(marked, there, scored.weights)
-    return Contingency(
-        tp,
-        by_neuron[0][:, None],
-        by_neuron[1][:, None],
-        by_concept[0][None, :],
-        by_concept[1][None, :],
-        scored.total,
+    by_neuron = tp.new_empty((2, tp.shape[0], 1))
+    by_concept = tp.new_empty((2, 1, tp.shape[1]))
+
+    def count(neurons: slice, texts: slice, marked: Tensor, there: Tensor) -> None:
+        by_neuron[:, neurons, 0] = _columns.both_sides(marked, scored.weights, memory_budget)
+        by_concept[:, 0, texts] = _columns.both_sides(there, scored.weights, memory_budget)
+        tp[neurons, texts] = joint_mass(marked, there, scored.weights, memory_budget)
+
+    _columns.each_block(
+        scored,
+        memory_budget,
+        _columns.active(scored, binarization, memory_budget),
+        _columns.present(concept_threshold),
+        count,
     )
+    active, inactive = by_neuron
+    present, absent = by_concept
+    return Contingency(tp, active, inactive, present, absent, scored.total)
 
 
-def joint_mass(left: Tensor, right: Tensor, weights: Tensor | None) -> Tensor:
+def joint_mass(
+    left: Tensor, right: Tensor, weights: Tensor | None, memory_budget: int = MEMORY_BUDGET
+) -> Tensor:
     """Count the inputs where both of two binary rows hold, for all pairs of rows.
 
     Parameters
@@ -160,17 +155,19 @@ def joint_mass(left: Tensor, right: Tensor, weights: Tensor | None) -> Tensor:
         Rows of the other side.
     weights : Tensor, shape (n_inputs,), float64, or None
         Sample weights.
+    memory_budget : int, default 1 GiB
+        Bytes for working copies.
 
     Returns
     -------
     Tensor, shape (n_left, n_right), float64
         Weighted counts; exact without weights.
     """
-    if weights is not None:
-        return (left * weights) @ right.to(torch.float64).T
-    total = torch.zeros((left.shape[0], right.shape[0]), dtype=torch.float64, device=left.device)
-    for start in range(0, left.shape[1], _EXACT_COUNT):
-        inputs = slice(start, start + _EXACT_COUNT)
-        counts = left[:, inputs].to(torch.float32) @ right[:, inputs].to(torch.float32).T
-        total += counts
+    total = torch.zeros((len(left), len(right)), dtype=torch.float64, device=left.device)
+    for tile in _columns.tiles(left.shape[1], len(left) + len(right), memory_budget, left.device):
+        if weights is None:
+            # Counts of one tile are exact in the faster float32.
+            total += left[:, tile].to(torch.float32) @ right[:, tile].to(torch.float32).T
+        else:
+            total.addmm_(left[:, tile] * weights[tile], right[:, tile].to(torch.float64).T)
     return total

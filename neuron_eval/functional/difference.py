@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from neuron_eval.functional import _columns
 from neuron_eval.functional._columns import MEMORY_BUDGET
+from neuron_eval.functional._members import member_sums, reference_sides
 
 
 def mean_activation_difference(
@@ -49,25 +49,17 @@ def mean_activation_difference(
     Checks", ICML 2025, arXiv 2506.05774.
     """
     scored = _columns.check(activations, concepts, weights)
-    present = _columns.present(concept_threshold)
 
-    def centred(rows: Tensor) -> Tensor:
+    def score(rows: Tensor, sets: Tensor) -> Tensor:
+        mean = (_columns.sums(rows, scored.weights, memory_budget) / scored.total)[:, None]
         # Around their mean the sums keep their digits, and what is missing on one side of the
         # concept is what is there on the other.
-        around = rows.to(torch.float64, copy=True)
-        around -= (_columns.sums(around, scored.weights) / scored.total)[:, None]
-        return around if scored.weights is None else around.mul_(scored.weights)
+        gained = member_sums(
+            sets, rows, scored.weights, memory_budget, lambda values: values - mean
+        )
+        inside, outside = reference_sides(sets, scored.weights, memory_budget)
+        return gained.T * (1 / inside + 1 / outside)
 
-    def sides(rows: Tensor) -> tuple[Tensor, Tensor]:
-        there = present(rows)
-        inside = _columns.sums(there, scored.weights)
-        outside = _columns.sums(~there, scored.weights)
-        defined = (inside > 0) & (outside > 0)
-        factor = torch.where(defined, 1 / inside + 1 / outside, torch.nan)
-        return there.to(torch.float64), factor
-
-    def score(around: Tensor, concept: tuple[Tensor, Tensor]) -> Tensor:
-        there, factor = concept
-        return (around @ there.T).mul_(factor)
-
-    return _columns.fill(scored, memory_budget, centred, sides, score)
+    return _columns.fill(
+        scored, memory_budget, _columns.as_they_are, _columns.present(concept_threshold), score
+    )

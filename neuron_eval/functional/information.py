@@ -8,6 +8,7 @@ from torch import Tensor
 from neuron_eval.binarize import DEFAULT_BINARIZATION, Binarization
 from neuron_eval.functional import _columns
 from neuron_eval.functional._columns import MEMORY_BUDGET
+from neuron_eval.functional._members import member_sums
 from neuron_eval.validation import InputError
 
 #: Concept values below this count as this, so that one certain "absent" is not minus infinity.
@@ -67,23 +68,21 @@ def wpmi(
     if not abs(lam) < float("inf"):
         raise InputError(f"lam: found {lam!r}, expected a finite number.")
     scored = _columns.check(activations, concepts, weights)
-    binarize = _columns.binarizer(scored, binarization)
 
-    def active_share(rows: Tensor) -> Tensor:
-        marked = binarize(rows)
-        mass = _columns.sums(marked, scored.weights)
-        share = marked.to(torch.float64)
-        if scored.weights is not None:
-            share *= scored.weights
-        return share.div_(torch.where(mass > 0, mass, torch.nan)[:, None])
+    def logarithms(values: Tensor) -> Tensor:
+        return values.clamp(min=LEAST_PROBABILITY).log_()
 
-    def logarithms(rows: Tensor) -> tuple[Tensor, Tensor]:
-        mean = _columns.sums(rows, scored.weights) / scored.total
-        logs = rows.to(torch.float64).clamp(min=LEAST_PROBABILITY).log_()
-        return logs, torch.where(mean > 0, mean, torch.nan).log()
+    def score(sets: Tensor, rows: Tensor) -> Tensor:
+        mass = _columns.sums(sets, scored.weights, memory_budget)
+        mean = _columns.sums(rows, scored.weights, memory_budget) / scored.total
+        inside = member_sums(sets, rows, scored.weights, memory_budget, logarithms)
+        inside /= torch.where(mass > 0, mass, torch.nan)[:, None]
+        return inside - lam * torch.where(mean > 0, mean, torch.nan).log()
 
-    def score(share: Tensor, concept: tuple[Tensor, Tensor]) -> Tensor:
-        logs, log_mean = concept
-        return share @ logs.T - lam * log_mean
-
-    return _columns.fill(scored, memory_budget, active_share, logarithms, score, outer="concepts")
+    return _columns.fill(
+        scored,
+        memory_budget,
+        _columns.active(scored, binarization, memory_budget),
+        _columns.as_they_are,
+        score,
+    )

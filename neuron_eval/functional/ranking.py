@@ -1,23 +1,20 @@
 """Metrics of ranks: area under the ROC curve, both ways round, and Spearman correlation.
 
-Ties get mid-ranks. One sort per column turns values into ranks, one matrix product scores all
-pairs: with R the weighted mid-ranks of the scores, the Mann-Whitney statistic of a reference set
-is the sum of w R over the set minus half its squared weight.
+Ties get mid-ranks, from one sort per column. With R the weighted mid-ranks of the scores, the
+Mann-Whitney statistic of a reference set is the sum of w R over the set minus half its squared
+weight; Spearman correlation is the Pearson correlation of ranks.
 """
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from neuron_eval.binarize import DEFAULT_BINARIZATION, Binarization
 from neuron_eval.functional import _columns
-from neuron_eval.functional._columns import MEMORY_BUDGET
-from neuron_eval.functional._order import midranks
-from neuron_eval.functional.correlation import product, standardize
-
-# float64 arrays of the size of a block that ranking holds at its peak
-_RANKING_COPIES = 6
+from neuron_eval.functional._columns import MEMORY_BUDGET, Prepare, Scored
+from neuron_eval.functional._members import member_sums, reference_sides
+from neuron_eval.functional._order import midranks, rank_type
+from neuron_eval.functional.correlation import rank_correlation
 
 
 def auroc(
@@ -63,21 +60,12 @@ def auroc(
     Checks", ICML 2025, arXiv 2506.05774.
     """
     scored = _columns.check(activations, concepts, weights)
-    binarize = _columns.binarizer(scored, binarization)
-
-    def reference(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return _reference(binarize(rows), scored.weights)
-
-    def ranks(rows: Tensor) -> Tensor:
-        return _weighted_ranks(rows, scored.weights)
-
     return _columns.fill(
         scored,
         memory_budget,
-        reference,
-        ranks,
-        _mann_whitney,
-        copies=_RANKING_COPIES,
+        _columns.active(scored, binarization, memory_budget),
+        _ranks(scored, memory_budget),
+        lambda sets, ranks: _mann_whitney(sets, ranks, scored.weights, memory_budget),
         outer="concepts",
     )
 
@@ -127,22 +115,12 @@ def inverse_auroc(
     Recognition" (INVERT), NeurIPS 2023, arXiv 2311.13594.
     """
     scored = _columns.check(activations, concepts, weights)
-    present = _columns.present(concept_threshold)
-
-    def ranks(rows: Tensor) -> Tensor:
-        return _weighted_ranks(rows, scored.weights)
-
-    def reference(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return _reference(present(rows), scored.weights)
-
     return _columns.fill(
         scored,
         memory_budget,
-        ranks,
-        reference,
-        lambda values, sets: _mann_whitney(sets, values).T,
-        copies=_RANKING_COPIES,
-        outer="neurons",
+        _ranks(scored, memory_budget),
+        _columns.present(concept_threshold),
+        lambda ranks, sets: _mann_whitney(sets, ranks, scored.weights, memory_budget).T,
     )
 
 
@@ -188,31 +166,24 @@ def spearman_correlation(
     Checks", ICML 2025, arXiv 2506.05774.
     """
     scored = _columns.check(activations, concepts, weights)
-
-    def prepare(rows: Tensor) -> Tensor:
-        return standardize(midranks(rows, scored.weights), scored.weights)
-
-    return _columns.fill(scored, memory_budget, prepare, prepare, product, copies=_RANKING_COPIES)
-
-
-def _weighted_ranks(rows: Tensor, weights: Tensor | None) -> Tensor:
-    ranks = midranks(rows, weights)
-    return ranks if weights is None else ranks.mul_(weights)
+    ranks = _ranks(scored, memory_budget)
+    return _columns.fill(
+        scored,
+        memory_budget,
+        ranks,
+        ranks,
+        lambda left, right: rank_correlation(left, right, scored.weights, memory_budget),
+    )
 
 
-def _reference(sets: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return reference sets as numbers, and the weights inside and outside them.
-
-    An empty side has weight NaN. The outside is summed, not subtracted: rounding would hide that
-    it is empty.
-    """
-    inside, outside = _columns.sums(sets, weights), _columns.sums(~sets, weights)
-    defined = (inside > 0) & (outside > 0)
-    inside, outside = (torch.where(defined, side, torch.nan)[:, None] for side in (inside, outside))
-    return sets.to(torch.float64), inside, outside
+def _ranks(scored: Scored, memory_budget: int) -> Prepare:
+    kind = rank_type(scored.n_inputs, scored.weights)
+    return _columns.by_rows(lambda rows: midranks(rows, scored.weights, kind), kind, memory_budget)
 
 
-def _mann_whitney(sets: tuple[Tensor, Tensor, Tensor], ranks: Tensor) -> Tensor:
-    members, inside, outside = sets
-    wins = members @ ranks.T - inside.square() / 2
-    return wins.div_(inside * outside).clamp_(0.0, 1.0)
+def _mann_whitney(
+    sets: Tensor, ranks: Tensor, weights: Tensor | None, memory_budget: int
+) -> Tensor:
+    inside, outside = reference_sides(sets, weights, memory_budget)
+    wins = member_sums(sets, ranks, weights, memory_budget) - (inside.square() / 2)[:, None]
+    return wins.div_((inside * outside)[:, None]).clamp_(0.0, 1.0)

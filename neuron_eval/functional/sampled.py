@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from neuron_eval.binarize import DEFAULT_BINARIZATION, Binarization
 from neuron_eval.functional import _columns
 from neuron_eval.functional._columns import MEMORY_BUDGET
 from neuron_eval.functional._order import midranks
-from neuron_eval.functional.correlation import product, standardize
+from neuron_eval.functional.correlation import standardize
 from neuron_eval.validation import InputError
 
 
@@ -71,7 +72,14 @@ def pearson_correlation_top_and_random(
     Checks", ICML 2025, arXiv 2506.05774.
     """
     return _top_and_random(
-        activations, concepts, weights, binarization, n_each, seed, memory_budget, _pearson
+        activations,
+        concepts,
+        weights,
+        binarization,
+        n_each,
+        seed,
+        memory_budget,
+        _columns.as_they_are,
     )
 
 
@@ -126,7 +134,7 @@ def spearman_correlation_top_and_random(
     Checks", ICML 2025, arXiv 2506.05774.
     """
     return _top_and_random(
-        activations, concepts, weights, binarization, n_each, seed, memory_budget, _spearman
+        activations, concepts, weights, binarization, n_each, seed, memory_budget, _ranks
     )
 
 
@@ -161,21 +169,34 @@ def draw_top_and_random(
     Efraimidis, Spirakis, "Weighted random sampling with a reservoir", 2006.
     """
     n_inputs = active.shape[1]
-    keys = torch.from_numpy(np.random.default_rng(seed).exponential(size=(2, n_inputs)))
-    keys = keys.to(active.device)
+    keys = np.random.default_rng(seed).exponential(size=(2, n_inputs))
     if weights is not None:
-        keys = keys / weights
-    by_top, by_random = keys.argsort(dim=1)
+        keys /= weights.cpu().numpy()
+    by_top, by_random = np.argsort(keys, axis=1)
+    # 2 n_each candidates suffice: at most n_each of them can be taken already.
+    candidates = by_random[: 2 * n_each]
+    taken = np.zeros(n_inputs, dtype=bool)
     draws = []
-    for marked in active:
-        top = by_top[marked[by_top]][:n_each]
-        taken = torch.zeros_like(marked)
+    for marked in active.cpu().numpy():
+        top = _first_members(marked, by_top, n_each)
         taken[top] = True
-        # 2 n_each candidates suffice: at most n_each of them can be taken already.
-        candidates = by_random[: 2 * n_each]
         others = candidates[~taken[candidates]][:n_each]
-        draws.append(torch.cat([top, others]) if len(top) else top)
+        taken[top] = False
+        draws.append(torch.from_numpy(np.concatenate([top, others]) if len(top) else top))
     return draws
+
+
+def _first_members(
+    marked: npt.NDArray[np.bool_], order: npt.NDArray[np.int64], count: int
+) -> npt.NDArray[np.int64]:
+    """Return the first marked inputs of an order, looking no further than needed."""
+    length = 32 * count
+    while True:
+        first = order[:length]
+        found = first[marked[first]]
+        if len(found) >= count or length >= len(order):
+            return found[:count]
+        length *= 8
 
 
 def _top_and_random(
@@ -186,25 +207,52 @@ def _top_and_random(
     n_each: int,
     seed: int,
     memory_budget: int,
-    correlate: Callable[[Tensor, Tensor], Tensor],
+    prepare: Callable[[Tensor], Tensor],
 ) -> Tensor:
     if n_each < 1:
         raise InputError(f"n_each: found {n_each!r}, expected a number of inputs of at least 1.")
     scored = _columns.check(activations, concepts, weights)
-    binarize = _columns.binarizer(scored, binarization)
     scores = scored.empty_scores()
-    for neurons, rows in _columns.rows_of(scored.activations, memory_budget):
-        draws = draw_top_and_random(binarize(rows), scored.weights, n_each, seed)
-        for neuron, row, drawn in zip(range(neurons.start, neurons.stop), rows, draws, strict=True):
-            if len(drawn):
-                values = scored.concepts[drawn].T.to(torch.float64).contiguous()
-                scores[neuron] = correlate(row[drawn][None, :].to(torch.float64), values)[0]
+
+    def visit(neurons: slice, texts: slice, marked: Tensor, values: Tensor) -> None:
+        draws = draw_top_and_random(marked, scored.weights, n_each, seed)
+        by_length: dict[int, list[int]] = {}
+        for row, drawn in enumerate(draws):
+            by_length.setdefault(len(drawn), []).append(row)
+        by_length.pop(0, None)  # never active: undefined
+        for length, alike in by_length.items():
+            width = _columns.piece_width(length * len(values), memory_budget, values.device)
+            for chosen in _columns.spans(len(alike), width):
+                rows = torch.tensor(alike[chosen], device=values.device)
+                inputs = torch.stack([draws[row] for row in alike[chosen]]).to(values.device)
+                scores[neurons.start + rows, texts] = _correlate(
+                    scored.activations[inputs, neurons.start + rows[:, None]],
+                    values.T[inputs].transpose(1, 2),
+                    prepare,
+                    memory_budget,
+                )
+
+    _columns.each_block(
+        scored,
+        memory_budget,
+        _columns.active(scored, binarization, memory_budget),
+        _columns.as_they_are,
+        visit,
+    )
     return scores
 
 
-def _pearson(neuron: Tensor, concepts: Tensor) -> Tensor:
-    return product(standardize(neuron, None), standardize(concepts, None))
+def _correlate(
+    neurons: Tensor, concepts: Tensor, prepare: Callable[[Tensor], Tensor], memory_budget: int
+) -> Tensor:
+    """Correlate every neuron (n, k) with the concepts on its own inputs (n, m, k)."""
+    n, m, k = concepts.shape
+    left, right = (
+        standardize(prepare(_columns.in_float(side.reshape(-1, k))), memory_budget)
+        for side in (neurons, concepts)
+    )
+    return torch.bmm(right.view(n, m, k), left[:, :, None])[:, :, 0].clamp_(-1.0, 1.0)
 
 
-def _spearman(neuron: Tensor, concepts: Tensor) -> Tensor:
-    return _pearson(midranks(neuron, None), midranks(concepts, None))
+def _ranks(rows: Tensor) -> Tensor:
+    return midranks(rows.contiguous(), None)

@@ -56,3 +56,21 @@ def test_metric_equals_its_reference(name, kind, weighted):
     np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-12, atol=1e-12)
     if kind == "continuous":
         assert not np.isnan(expected).any()
+
+
+@pytest.mark.parametrize("name", ["pearson_correlation", "cosine_similarity"])
+@pytest.mark.parametrize("factor", [1e-303, 1e-160, 1e-100, 1e100, 1e160, 4e307])
+def test_correlation_survives_the_whole_range_of_floats(name, factor):
+    """Neither squares nor sums nor differences of the activations may leave the range of floats."""
+    a, c = _data("continuous", np.random.default_rng(7))
+    expected = METRICS[name](a, c)
+    scores = METRICS[name](a * factor, c, weights=np.full(N_INPUTS, 0.5))
+    np.testing.assert_allclose(scores, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_correlation_keeps_its_digits_far_from_zero():
+    a, c = _data("continuous", np.random.default_rng(7))
+    a = np.round(a * 1024)
+    expected = METRICS["pearson_correlation"](a, c)
+    far = METRICS["pearson_correlation"](a + 2.0**40, c)
+    np.testing.assert_allclose(far, expected, rtol=1e-12, atol=1e-12)
