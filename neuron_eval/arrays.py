@@ -89,7 +89,7 @@ def save_array(path: str | os.PathLike[str], array: npt.ArrayLike) -> ArrayInfo:
         temporary.chmod(0o666 & ~_umask())
         checksum = _sha256(temporary)
         temporary.replace(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -232,8 +232,14 @@ def _sha256(source: Path) -> str:
     return digest.hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut, where the system can sync folders."""
+def sync_folder(folder: Path) -> None:
+    """Make new names in a folder survive a power cut, where the system can sync folders.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The folder.
+    """
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -8,16 +8,14 @@ are shorter than they announce, so nobody takes them for complete.
 
 import json
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import Dataset
 
 from neuron_eval.activations import (
@@ -26,19 +24,17 @@ from neuron_eval.activations import (
     RecordingError,
     Repeated,
     Units,
-    in_evaluation_mode,
     layer_list,
-    on_device,
     pooled_batches,
 )
-from neuron_eval.arrays import ArrayInfo, describe_array, load_array
-from neuron_eval.datasets import dataset_batches, dataset_length
-from neuron_eval.validation import check_activations
-
-DType = Literal["float32", "float16"]
+from neuron_eval.arrays import ArrayInfo, describe_array, sync_folder
+from neuron_eval.batches import dataset_batches, dataset_length
+from neuron_eval.row_files import DType, check_dtype, converted, end_of_rows, rows_file, sync
 
 _STATE = "recording.json"
+
 _VERSION = 1
+
 # What a recording had before it could be chosen.
 _BEFORE = {"units": "auto", "parts": {}, "token_mask": "attention_mask", "dtype": "float32"}
 
@@ -155,7 +151,7 @@ def record_to_folder(
     where = Path(folder)
     if n_inputs < 1:
         raise RecordingError(f"n_inputs: found {n_inputs!r}, expected at least 1.")
-    _check_dtype(dtype)
+    check_dtype(dtype)
     names = layer_list(layers)
     wanted = {
         "version": _VERSION,
@@ -196,7 +192,7 @@ def record_to_folder(
                     f"batches_from: gave more than the {n_inputs} inputs that were announced."
                 )
             rows = {
-                layer: _converted(values, dtype, f"layer {layer!r}", done)
+                layer: converted(values, dtype, f"layer {layer!r}", done)
                 for layer, values in pooled.items()
             }
             if not files:
@@ -205,10 +201,10 @@ def record_to_folder(
                 _write_state(where, {**wanted, "n_done": done})
                 for place, (layer, values) in enumerate(rows.items()):
                     path, shape = where / _file_name(place), (n_inputs, values.shape[1])
-                    files[layer] = stack.enter_context(_rows_file(path, shape, dtype, done))
+                    files[layer] = stack.enter_context(rows_file(path, shape, dtype, done))
             for layer, values in rows.items():
                 files[layer].write(values.data)
-                _sync(files[layer])
+                sync(files[layer])
             done += n_batch
             _write_state(where, {**wanted, "n_done": done})
             if progress is not None:
@@ -290,184 +286,9 @@ def open_recording(folder: str | os.PathLike[str]) -> Recording:
     return Recording(where, int(state["n_inputs"]), files, int(state["n_done"]))
 
 
-def encode_activations(
-    encoder: Callable[[Tensor], Tensor],
-    activations: Any,
-    *,
-    batch_size: int = 4096,
-    device: str | torch.device | None = None,
-    path: str | os.PathLike[str] | None = None,
-    dtype: DType = "float32",
-    progress: Callable[[int], None] | None = None,
-) -> npt.NDArray[Any]:
-    """Run activations through an encoder, such as that of a sparse autoencoder, in blocks.
-
-    Parameters
-    ----------
-    encoder : torch.nn.Module or callable
-        Takes a float32 tensor (block, n_units) and returns one (block, n_latents). A module runs
-        in evaluation mode and gets its own mode back.
-    activations : Tensor, ndarray or DataFrame, shape (n_inputs, n_units)
-        Activations of every unit on every probe input; a memory-mapped file is read by blocks.
-    batch_size : int, default 4096
-        Inputs per block.
-    device : str or torch.device, optional
-        Where to run, as in `neuron_eval.activations.record_activations`; a callable that is no
-        module must be there already.
-    path : path-like, optional
-        A ``.npy`` file to write to, block by block. It appears under its name when complete.
-    dtype : {"float32", "float16"}, default "float32"
-        Type of the latents.
-    progress : callable, optional
-        Called after each block with the number of inputs done so far.
-
-    Returns
-    -------
-    ndarray, shape (n_inputs, n_latents)
-        The latents; memory-mapped and read-only if `path` is given.
-
-    Raises
-    ------
-    InputError
-        If `activations` are no finite matrix.
-    RecordingError
-        If the encoder returns anything but one row of latents per input, a value is too large
-        for float16, or an option is wrong.
-    """
-    matrix = check_activations(activations, dtype=None)
-    if batch_size < 1:
-        raise RecordingError(f"batch_size: found {batch_size}, expected at least 1.")
-    _check_dtype(dtype)
-    target = None if path is None else Path(path)
-    if target is not None and target.suffix != ".npy":
-        raise RecordingError(f"path: found {str(target)!r}, expected a name that ends in .npy.")
-    with closing(_encoded(encoder, matrix, batch_size, device, dtype, progress)) as blocks:
-        if target is None:
-            return np.concatenate(list(blocks))
-        first = next(blocks)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f"{target.name}.part")
-        try:
-            with _rows_file(temporary, (len(matrix), first.shape[1]), dtype, 0) as file:
-                file.write(first.data)
-                for block in blocks:
-                    file.write(block.data)
-                _sync(file)
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    _sync_folder(target.parent)
-    return load_array(target)
-
-
-def _encoded(
-    encoder: Callable[[Tensor], Tensor],
-    matrix: Tensor,
-    batch_size: int,
-    device: str | torch.device | None,
-    dtype: DType,
-    progress: Callable[[int], None] | None,
-) -> Generator[npt.NDArray[Any], None, None]:
-    module = encoder if isinstance(encoder, nn.Module) else nn.Module()
-    n_latents = None
-    with in_evaluation_mode(module), on_device(module, device) as where:
-        for start in range(0, len(matrix), batch_size):
-            block = matrix[start : start + batch_size]
-            with torch.inference_mode():
-                latents = encoder(block.to(where, torch.float32))
-            if not isinstance(latents, Tensor) or latents.ndim != 2 or len(latents) != len(block):
-                shape = f" of shape {tuple(latents.shape)}" if isinstance(latents, Tensor) else ""
-                raise RecordingError(
-                    f"encoder: returned a {type(latents).__name__}{shape}, expected a tensor of "
-                    f"shape ({len(block)}, n_latents); give a function that returns the latents "
-                    "alone, such as lambda x: sae(x)[0]."
-                )
-            if n_latents not in (None, latents.shape[1]):
-                raise RecordingError(
-                    f"encoder: returned {latents.shape[1]} latents, expected {n_latents} as before."
-                )
-            n_latents = latents.shape[1]
-            yield _converted(latents.float().cpu(), dtype, "the encoder", start)
-            if progress is not None:
-                progress(start + len(block))
-
-
 def _file_name(place: int) -> str:
     # Layer names may hold characters that file systems refuse; the state keeps their order.
     return f"layer-{place}.npy"
-
-
-def _check_dtype(dtype: str) -> None:
-    if dtype not in ("float32", "float16"):
-        raise RecordingError(f"dtype: found {dtype!r}, expected 'float32' or 'float16'.")
-
-
-def _converted(values: Tensor, dtype: DType, source: str, start: int) -> npt.NDArray[Any]:
-    array = np.ascontiguousarray(values.numpy())
-    if dtype == "float32":
-        return array
-    with np.errstate(over="ignore"):
-        half = array.astype(np.float16)
-    wrong = np.isinf(half) & np.isfinite(array)
-    if wrong.any():
-        row, unit = (int(place) for place in np.argwhere(wrong)[0])
-        raise RecordingError(
-            f"dtype: unit {unit} of {source} is {array[row, unit]:g} on input {start + row}, "
-            "expected at most 65504 for float16; use dtype='float32'."
-        )
-    return half
-
-
-@contextmanager
-def _rows_file(path: Path, shape: tuple[int, int], dtype: DType, done: int) -> Iterator[BinaryIO]:
-    """Open a ``.npy`` file that is written row by row, behind the rows that are done.
-
-    The header announces all rows from the start. A full disk is an error of the write, where a
-    memory map would kill the process.
-    """
-    if done == 0:
-        with path.open("wb") as file:
-            descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
-            header = {"descr": descr, "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            yield file
-        return
-    end = _end_of_rows(path, shape[0], dtype, done, shape[1])
-    with path.open("r+b") as file:
-        file.truncate(end)
-        file.seek(end)
-        yield file
-
-
-def _end_of_rows(
-    path: Path, n_inputs: int, dtype: DType, done: int, n_units: int | None = None
-) -> int:
-    """Find the byte behind the rows that are done, and check that the file has them."""
-    try:
-        with path.open("rb") as file:
-            if np.lib.format.read_magic(file) != (1, 0):
-                raise ValueError("another version of the format")  # noqa: TRY301
-            shape, fortran, found = np.lib.format.read_array_header_1_0(file)
-            start = file.tell()
-    except (OSError, ValueError) as error:
-        raise RecordingError(
-            f"{path}: found no file that can be gone on with ({error}); remove the folder and "
-            "record again."
-        ) from error
-    units = shape[-1] if n_units is None else n_units
-    end = start + done * units * np.dtype(dtype).itemsize
-    if shape != (n_inputs, units) or fortran or found != np.dtype(dtype):
-        raise RecordingError(
-            f"{path}: found shape {shape} and dtype {found}, expected {(n_inputs, units)} and "
-            f"{dtype}; choose another folder, or remove it and record again."
-        )
-    if path.stat().st_size < end:
-        raise RecordingError(
-            f"{path}: found {path.stat().st_size} bytes, expected at least {end} for the {done} "
-            "inputs that are recorded; remove the folder and record again."
-        )
-    return end
 
 
 def _resumed_at(where: Path, wanted: Mapping[str, Any]) -> int:
@@ -490,7 +311,7 @@ def _resumed_at(where: Path, wanted: Mapping[str, Any]) -> int:
             "choose another folder, or remove it."
         )
     for place in range(len(wanted["layers"])):
-        _end_of_rows(where / _file_name(place), wanted["n_inputs"], wanted["dtype"], done)
+        end_of_rows(where / _file_name(place), wanted["n_inputs"], wanted["dtype"], done)
     return done
 
 
@@ -514,22 +335,6 @@ def _write_state(where: Path, state: Mapping[str, Any]) -> None:
     temporary = where / f"{_STATE}.part"
     with temporary.open("w", encoding="utf-8") as stream:
         json.dump(state, stream, indent=1)
-        _sync(stream)
+        sync(stream)
     temporary.replace(where / _STATE)
-    _sync_folder(where)
-
-
-def _sync(stream: IO[Any]) -> None:
-    stream.flush()
-    os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make new names survive a power cut, where the system can sync folders."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(where)

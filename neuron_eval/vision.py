@@ -12,21 +12,20 @@ Import torchvision through `import_torchvision`, never directly.
 import difflib
 import importlib
 import importlib.util
-import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from neuron_eval.errors import NeuronEvalError
 
 _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+
 _OPERATORS = ("nms", "qnms")
 
 
@@ -230,205 +229,21 @@ def near_matches(name: str, known: Iterable[str], otherwise: str) -> str:
     near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(repr(by_lower[match]) for match in near)}?"
-    return f"{otherwise}{': ' if names else ''}{_listed(names)}."
+    return f"{otherwise}{': ' if names else ''}{listed(names)}."
 
 
-def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
-    """Load a model's weights from a ``.safetensors`` file; pickles are never read.
-
-    Every name and shape must agree. Tied weights may be stored once, as ``safetensors`` does.
+def listed(names: list[str]) -> str:
+    """Write names for a message, the first few of many.
 
     Parameters
     ----------
-    model : torch.nn.Module
-        The model; its weights are replaced.
-    path : path-like
-        A ``.safetensors`` file with the state dict of the model.
+    names : list of str
+        The names.
 
     Returns
     -------
-    torch.nn.Module
-        The same model.
-
-    Raises
-    ------
-    VisionError
-        If the file is missing, damaged or of another kind, or if it lacks weights, holds
-        unexpected ones or some of another shape. The model is then unchanged.
+    str
+        Such as ``'a', 'b' and 3 more``; empty without names.
     """
-    source = Path(path)
-    if source.suffix != ".safetensors":
-        raise VisionError(
-            f"{source}: found a {source.suffix or 'file without suffix'}, expected .safetensors; "
-            "pickles can run code and are never loaded. Convert the weights where you trust "
-            "them: safetensors.torch.save_file(state_dict, 'weights.safetensors')."
-        )
-    if not source.is_file():
-        raise VisionError(f"{source}: no such file, expected weights; correct the path.")
-    found = _read_safetensors(source)
-    state = model.state_dict(keep_vars=True)
-    expected = {name: value for name, value in state.items() if isinstance(value, Tensor)}
-    stored = {_memory(expected[name]) for name in found if name in expected}
-    missing = [
-        name
-        for name, tensor in expected.items()
-        if name not in found and _memory(tensor) not in stored
-    ]
-    unexpected = [name for name in found if name not in expected]
-    kind = type(model).__name__
-    if missing or unexpected:
-        raise VisionError(
-            f"{source}: does not hold the weights of this {kind}: {len(missing)} missing "
-            f"({_listed(missing) or 'none'}), {len(unexpected)} unexpected "
-            f"({_listed(unexpected) or 'none'}); load the file that belongs to the model."
-        )
-    for name, tensor in found.items():
-        if tensor.shape != expected[name].shape:
-            raise VisionError(
-                f"{source}: {name!r} has shape {tuple(tensor.shape)}, expected "
-                f"{tuple(expected[name].shape)} in this {kind}; build the model that the weights "
-                "belong to, for example with the same number of classes."
-            )
-    model.load_state_dict(found, strict=False)
-    return model
-
-
-def _read_safetensors(source: Path) -> dict[str, Tensor]:
-    try:
-        safetensors = importlib.import_module("safetensors")
-        reader = importlib.import_module("safetensors.torch")
-    except ImportError as error:
-        raise VisionError(
-            f"{source}: the package safetensors is not installed; pip install safetensors."
-        ) from error
-    try:
-        tensors: dict[str, Tensor] = reader.load_file(source)
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise VisionError(
-            f"{source}: found a damaged file ({error}), expected .safetensors; copy it again."
-        ) from error
-    return tensors
-
-
-def _memory(tensor: Tensor) -> tuple[Any, ...]:
-    """Identify tied weights; tensors without memory (empty, on the meta device) are not tied."""
-    place = tensor.data_ptr()
-    return (place, tensor.shape, tensor.stride()) if place else (id(tensor),)
-
-
-def _listed(names: list[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(map(repr, names[:_NAMED])) + more
-
-
-@dataclass(frozen=True)
-class ImageDataset:
-    """How one of torchvision's image datasets is built and labelled.
-
-    Attributes
-    ----------
-    splits : mapping of str to dict
-        What the class is called with for every split; empty where it has none.
-    labels : str
-        Attribute that holds the label of every input; "" where there is none.
-    labels_if : tuple of str and object, optional
-        An attribute and the value that it must have for `labels` to be what the items say.
-    order : str
-        Attribute to sort the inputs by, where torchvision leaves their order to the file system.
-    """
-
-    splits: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    labels: str = ""
-    labels_if: tuple[str, Any] | None = None
-    order: str = ""
-
-
-def _split(*names: str, parameter: str = "split") -> dict[str, dict[str, Any]]:
-    return {name: {parameter: name} for name in names}
-
-
-_TRAIN: dict[str, dict[str, Any]] = {"train": {"train": True}, "test": {"train": False}}
-_EMNIST = {
-    f"{kind}-{part}": {"split": kind, **train}
-    for kind in ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
-    for part, train in _TRAIN.items()
-}
-_VOC = _split("train", "val", "trainval", "test", parameter="image_set")
-_INATURALIST = _split(
-    *("2021_train", "2021_train_mini", "2021_valid", "2017", "2018", "2019"), parameter="version"
-)
-
-#: Torchvision's datasets of which every item is one image, alone or before its label.
-IMAGE_DATASETS: dict[str, ImageDataset] = {
-    "CIFAR10": ImageDataset(_TRAIN, "targets"),
-    "CIFAR100": ImageDataset(_TRAIN, "targets"),
-    "CLEVRClassification": ImageDataset(_split("train", "val", "test"), "_labels"),
-    "Caltech101": ImageDataset({}, "y", ("target_type", ["category"])),
-    "Caltech256": ImageDataset({}, "y"),
-    "CelebA": ImageDataset(
-        _split("train", "valid", "test", "all"), "identity", ("target_type", ["identity"])
-    ),
-    "CocoCaptions": ImageDataset(),
-    "CocoDetection": ImageDataset(),
-    "Country211": ImageDataset(_split("train", "valid", "test"), "targets"),
-    "DTD": ImageDataset(_split("train", "val", "test"), "_labels"),
-    "EMNIST": ImageDataset(_EMNIST, "targets"),
-    "EuroSAT": ImageDataset({}, "targets"),
-    "FER2013": ImageDataset(_split("train", "test"), "_samples"),
-    "FGVCAircraft": ImageDataset(_split("train", "val", "trainval", "test"), "_labels"),
-    "FakeData": ImageDataset(),
-    "FashionMNIST": ImageDataset(_TRAIN, "targets"),
-    "Flickr30k": ImageDataset(),
-    "Flickr8k": ImageDataset(),
-    "Flowers102": ImageDataset(_split("train", "val", "test"), "_labels"),
-    "Food101": ImageDataset(_split("train", "test"), "_labels"),
-    "GTSRB": ImageDataset(_split("train", "test"), "_samples"),
-    "INaturalist": ImageDataset(_INATURALIST, order="index"),
-    "ImageFolder": ImageDataset({}, "targets"),
-    "ImageNet": ImageDataset(_split("train", "val"), "targets"),
-    "Imagenette": ImageDataset(_split("train", "val"), "_samples"),
-    "KMNIST": ImageDataset(_TRAIN, "targets"),
-    "LFWPeople": ImageDataset(_split("10fold", "train", "test"), "targets"),
-    "MNIST": ImageDataset(_TRAIN, "targets"),
-    "OxfordIIITPet": ImageDataset(
-        _split("trainval", "test"), "_labels", ("_target_types", ["category"])
-    ),
-    "PCAM": ImageDataset(_split("train", "val", "test")),
-    "Places365": ImageDataset(
-        _split("train-standard", "train-challenge", "val", "test"), "targets"
-    ),
-    "QMNIST": ImageDataset(_split("train", "test", "test10k", "test50k", "nist", parameter="what")),
-    "RenderedSST2": ImageDataset(_split("train", "val", "test"), "_samples"),
-    "SBU": ImageDataset(),
-    "SEMEION": ImageDataset({}, "labels"),
-    "STL10": ImageDataset(_split("train", "train+unlabeled", "unlabeled", "test"), "labels"),
-    "SUN397": ImageDataset({}, "_labels", order="_image_files"),
-    "SVHN": ImageDataset(_split("train", "test", "extra"), "labels"),
-    "StanfordCars": ImageDataset(_split("train", "test"), "_samples"),
-    "USPS": ImageDataset(_TRAIN, "targets"),
-    "VOCDetection": ImageDataset(_VOC),
-    "VOCSegmentation": ImageDataset(_VOC),
-    "WIDERFace": ImageDataset(_split("train", "val", "test")),
-}
-
-_VIDEOS = "its items are videos, not images"
-_SEVERAL = "its items are several images each"
-_UNSORTED = "torchvision lists its files in the order of the file system, which may change"
-
-#: Torchvision's other datasets, and why they are left out.
-OTHER_DATASETS: dict[str, str] = {
-    **dict.fromkeys(("HMDB51", "Kinetics", "MovingMNIST", "UCF101"), _VIDEOS),
-    **dict.fromkeys(
-        (
-            "CREStereo", "CarlaStereo", "ETH3DStereo", "FallingThingsStereo", "FlyingChairs",
-            "FlyingThings3D", "HD1K", "InStereo2k", "Kitti2012Stereo", "Kitti2015Stereo",
-            "KittiFlow", "LFWPairs", "Middlebury2014Stereo", "PhotoTour", "SceneFlowStereo",
-            "Sintel", "SintelStereo",
-        ),
-        _SEVERAL,
-    ),
-    **dict.fromkeys(("Cityscapes", "Kitti", "Omniglot"), _UNSORTED),
-    **dict.fromkeys(("LSUN", "LSUNClass"), "torchvision unpickles a cache file for it"),
-    "SBDataset": "it has no transform of the image alone",
-    **dict.fromkeys(("DatasetFolder", "VisionDataset"), "it is a base class; take ImageFolder"),
-}  # fmt: skip

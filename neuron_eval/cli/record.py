@@ -68,7 +68,8 @@ def record(
 
     from neuron_eval.activations import layer_names
     from neuron_eval.recording import record_dataset
-    from neuron_eval.vision import build_model, load_weights
+    from neuron_eval.vision import build_model
+    from neuron_eval.weight_files import load_weights
 
     # Weights in a file are loaded into the bare model; names are torchvision's.
     named = None if weights is None or weights.endswith(".safetensors") else weights

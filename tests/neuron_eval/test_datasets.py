@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset
 
+from neuron_eval.batches import DatasetError, dataset_batches
 from neuron_eval.datasets import (
-    DatasetError,
     ImageFiles,
     build_dataset,
-    dataset_batches,
     dataset_labels,
     default_transform,
     image_paths,
 )
-from neuron_eval.vision import IMAGE_DATASETS, VisionError, import_torchvision
+from neuron_eval.image_datasets import IMAGE_DATASETS
+from neuron_eval.vision import VisionError, import_torchvision
 
 
 def _torchvision(module):

@@ -13,8 +13,8 @@ from torch.utils.data import TensorDataset
 
 from neuron_eval.activations import RecordingError, record_activations
 from neuron_eval.arrays import ArrayFileError, load_array
+from neuron_eval.encoding import encode_activations
 from neuron_eval.recording import (
-    encode_activations,
     open_recording,
     record_dataset,
     record_to_folder,
@@ -209,7 +209,7 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np, torch
 from torch import nn
-from neuron_eval import recording
+from neuron_eval import recording, row_files
 
 torch.set_num_threads(1)
 root = Path(sys.argv[1])
@@ -226,7 +226,7 @@ def killed_at(line):
     lines = 0
     def trace(frame, event, _argument):
         nonlocal lines
-        if frame.f_code.co_filename != recording.__file__:
+        if frame.f_code.co_filename not in (recording.__file__, row_files.__file__):
             return None
         if event == "line":
             lines += 1

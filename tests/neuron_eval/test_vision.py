@@ -10,17 +10,16 @@ import torch
 from safetensors.torch import load_file, save_file, save_model
 from torch import nn
 
+from neuron_eval.image_datasets import IMAGE_DATASETS, OTHER_DATASETS
 from neuron_eval.vision import (
-    IMAGE_DATASETS,
-    OTHER_DATASETS,
     VisionError,
     build_model,
     declare_missing_operators,
     find_extension,
     import_torchvision,
-    load_weights,
     model_weights,
 )
+from neuron_eval.weight_files import load_weights
 
 
 def _torchvision(module):
