@@ -29,7 +29,8 @@ from estimation.linear_explanations import linear_explanation_correlation
 from estimation.sampling import draw_model_guided, pool_draws
 from estimation.simulation import simulate_raters, simulate_ratings
 from neuron_eval.activations import record_activations
-from neuron_eval.concepts import LinearProbeSource, attribute_concepts
+from neuron_eval.class_labels import attribute_concepts
+from neuron_eval.concepts import LinearProbeSource
 from neuron_eval.explainers import EXPLAINERS
 
 REDUNDANCY = 3

@@ -37,7 +37,8 @@ from annotation.services.studies import (
 )
 from demo import digits, network
 from neuron_eval.activations import record_activations
-from neuron_eval.concepts import LinearProbeSource, attribute_concepts
+from neuron_eval.class_labels import attribute_concepts
+from neuron_eval.concepts import LinearProbeSource
 from neuron_eval.explainers import EXPLAINERS
 
 DATASET_NAME = "Handwritten digits (scikit-learn)"

@@ -12,105 +12,28 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
-from scipy.special import expit, logit
+from scipy.special import logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from neuron_eval.calibration_curves import FloatArray, IsotonicCurve, PlattCurve, frozen
 from neuron_eval.validation import InputError
 
 Kind = Literal["platt", "isotonic"]
-FloatArray = npt.NDArray[np.float64]
 
 _FORMAT = "neuron-jury-calibration"
+
 _VERSION = 1
+
 #: Points at which the shared curve is handed to the concepts as a prior.
 _PRIOR_POINTS = 101
+
 #: Weights that were scaled to sum to 1 would drown in the smoothing of the targets.
 _LEAST_WEIGHT = 2
 
 
 class CalibrationWarning(UserWarning):
     """A concept was calibrated, but its logits say nothing about it."""
-
-
-@dataclass(frozen=True)
-class PlattCurve:
-    """A sigmoid of the logit, P = 1 / (1 + exp(-(slope * logit + intercept))).
-
-    Attributes
-    ----------
-    slope : float
-        Not negative.
-    intercept : float
-        In logits.
-    """
-
-    slope: float
-    intercept: float
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.slope < np.inf and np.isfinite(self.intercept)):
-            raise InputError(
-                f"curve: found slope {self.slope!r} and intercept {self.intercept!r}, expected "
-                "finite numbers and a slope that is not negative."
-            )
-
-    def __call__(self, logits: FloatArray) -> FloatArray:
-        """Give the probabilities of logits.
-
-        Parameters
-        ----------
-        logits : ndarray
-            Finite numbers.
-
-        Returns
-        -------
-        ndarray of the same shape, float64
-            Probabilities.
-        """
-        probabilities: FloatArray = expit(self.slope * logits + self.intercept)
-        return probabilities
-
-
-@dataclass(frozen=True)
-class IsotonicCurve:
-    """A curve that never falls, linear between its points and constant outside them.
-
-    Attributes
-    ----------
-    logits : tuple of float
-        Increasing.
-    probabilities : tuple of float
-        As many, in [0, 1], never falling.
-    """
-
-    logits: tuple[float, ...]
-    probabilities: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        x, y = np.array(self.logits), np.array(self.probabilities)
-        rising = x.shape == y.shape and x.size and np.isfinite(x).all() and (np.diff(x) > 0).all()
-        if not (rising and (np.diff(y) >= 0).all() and y[0] >= 0 and y[-1] <= 1):
-            raise InputError(
-                f"curve: found {x.size} logits and {y.size} probabilities that are no curve, "
-                "expected increasing logits and as many probabilities in [0, 1] that never fall."
-            )
-
-    def __call__(self, logits: FloatArray) -> FloatArray:
-        """Give the probabilities of logits.
-
-        Parameters
-        ----------
-        logits : ndarray
-            Finite numbers.
-
-        Returns
-        -------
-        ndarray of the same shape, float64
-            Probabilities.
-        """
-        return np.interp(logits, self.logits, self.probabilities)
 
 
 _CURVES: dict[str, type[PlattCurve] | type[IsotonicCurve]] = {
@@ -234,7 +157,7 @@ class Calibration:
         try:
             curve: Any = _CURVES[values["kind"]]
             curves = tuple(
-                curve(**{name: _frozen(value) for name, value in one.items()})
+                curve(**{name: frozen(value) for name, value in one.items()})
                 for one in values["curves"]
             )
             names = None if values["names"] is None else tuple(map(str, values["names"]))
@@ -456,7 +379,3 @@ def _check_finite(values: FloatArray, field: str) -> None:
         raise InputError(
             f"{field}: the value at {place} is {values[place]}, expected a finite number."
         )
-
-
-def _frozen(value: Any) -> float | tuple[float, ...]:
-    return tuple(map(float, value)) if isinstance(value, list | tuple) else float(value)

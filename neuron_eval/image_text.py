@@ -5,42 +5,41 @@ texts then costs the text tower only. Needs the extra ``neuronjury[siglip]``.
 """
 
 import copy
-import hashlib
-import importlib
-import json
 import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from filelock import FileLock
-from PIL import Image, ImageOps
 from scipy.special import expit, softmax
-from torch import Tensor, nn
+from torch import Tensor
 
 from neuron_eval.activations import MODEL_OUTPUT, Batch, record_activations
 from neuron_eval.arrays import load_array, save_array
 from neuron_eval.calibration import Calibration
+from neuron_eval.image_text_model import (
+    ImageTextError,
+    ImageTower,
+    digest,
+    fingerprint,
+    inputs_key,
+    load_model,
+    n_images,
+    normalised,
+    read_image,
+)
 from neuron_eval.recording import record_to_folder
-from neuron_eval.vision import import_torchvision
 
 FloatArray = npt.NDArray[np.float64]
+
 Probabilities = Literal["sigmoid", "softmax"]
 
 _ROWS = 8192  # rows of image features that are scored at a time
-_INSTALL = "run pip install 'neuronjury[siglip]'"
-#: Entries of a model's configuration that say nothing about what it computes.
-_INCIDENTAL = frozenset({"_name_or_path", "transformers_version", "dtype", "architectures"})
-
-
-class ImageTextError(ValueError):
-    """An image-text model cannot be loaded, or an input or a text cannot be used."""
 
 
 class ImageTextSource:
@@ -137,14 +136,14 @@ class ImageTextSource:
         _checked_texts(texts, template)  # before the model is loaded, which takes long
         if device is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model, self._processor = _load(
+        self._model, self._processor = load_model(
             os.fspath(model), local_files_only=local_files_only, revision=revision
         )
         self._model.to(torch.device(device)).eval()
         self._batch_size = batch_size
         self._cache = None if cache is None else Path(cache)
         self._progress = progress
-        self._model_key = "" if cache is None else _fingerprint(self._model)
+        self._model_key = "" if cache is None else fingerprint(self._model)
         self._wanted = probabilities
         self._text_features: npt.NDArray[np.float32] | None = None
         self._choose(texts, template, calibration)
@@ -231,13 +230,13 @@ class ImageTextSource:
         ImageTextError, RecordingError, ArrayFileError
             As `concept_vectors`.
         """
-        n_inputs = _length(data)
-        tower = _ImageTower(self._model, self._processor.image_processor.model_input_names)
+        n_inputs = n_images(data)
+        tower = ImageTower(self._model, self._processor.image_processor.model_input_names)
 
         def batches(done: int) -> Iterator[Batch]:
             for start in range(done, n_inputs, self._batch_size):
                 stop = min(start + self._batch_size, n_inputs)
-                images = [_image(data, place) for place in range(start, stop)]
+                images = [read_image(data, place) for place in range(start, stop)]
                 values = self._processor.image_processor(images, return_tensors="pt")
                 yield tuple(values[name] for name in tower.names)
 
@@ -246,10 +245,10 @@ class ImageTextSource:
                 tower, [MODEL_OUTPUT], batches(0), progress=self._progress
             )
             return recorded[MODEL_OUTPUT].numpy()
-        inputs = _inputs_key(data, n_inputs) if dataset_id is None else [dataset_id, str(n_inputs)]
+        inputs = inputs_key(data, n_inputs) if dataset_id is None else [dataset_id, str(n_inputs)]
         prepared = self._processor.image_processor
         settings = [type(prepared).__name__, prepared.to_dict()]
-        key = _digest([self._model_key, settings, inputs])
+        key = digest([self._model_key, settings, inputs])
         folder = self._cache / f"images-{key[:32]}"
         self._cache.mkdir(parents=True, exist_ok=True)
         # Two processes would overwrite each other's file; the second finds the first one's work.
@@ -291,7 +290,7 @@ class ImageTextSource:
         path = None
         if self._cache is not None:
             ids = [[name, values.tolist()] for name, values in sorted(tokens.items())]
-            path = self._cache / f"texts-{_digest([self._model_key, ids])[:32]}.npy"
+            path = self._cache / f"texts-{digest([self._model_key, ids])[:32]}.npy"
         if path is not None and path.exists():
             features = np.array(load_array(path, dtype=np.float32))
         else:
@@ -302,7 +301,7 @@ class ImageTextSource:
                     for name, values in tokens.items()
                 }
                 with torch.inference_mode():
-                    parts.append(_normalised(self._model.get_text_features(**batch)).cpu())
+                    parts.append(normalised(self._model.get_text_features(**batch)).cpu())
             features = torch.cat(parts).numpy()
             if path is not None:
                 save_array(path, features)
@@ -393,27 +392,6 @@ class ImageTextSource:
         )
 
 
-class _ImageTower(nn.Module):
-    """Images in, normalised features out."""
-
-    def __init__(self, model: Any, names: Sequence[str]) -> None:
-        super().__init__()
-        self.model = model
-        self.names = tuple(names)
-
-    def forward(self, *values: Tensor) -> Tensor:
-        inputs = dict(zip(self.names, values, strict=True))
-        return _normalised(self.model.get_image_features(**inputs))
-
-
-def _normalised(output: Any) -> Tensor:
-    features: Tensor = output if isinstance(output, Tensor) else output.pooler_output
-    return nn.functional.normalize(features.float(), dim=-1)
-
-
-# --- texts ---------------------------------------------------------------------------------------
-
-
 def _checked_texts(texts: Sequence[str], template: str) -> tuple[str, ...]:
     if template.count("{}") != 1:
         raise ImageTextError(
@@ -463,146 +441,3 @@ def _kind(
             "apart from, or give a calibration."
         )
     return kind
-
-
-# --- loading -------------------------------------------------------------------------------------
-
-
-def _transformers() -> ModuleType:
-    # transformers imports torchvision, which fails beside a CPU torch unless this goes first.
-    import_torchvision()
-    try:
-        return importlib.import_module("transformers")
-    except ImportError as error:
-        raise ImageTextError(
-            f"transformers: image-text models need this library ({error}); {_INSTALL}."
-        ) from error
-
-
-def _load(name: str, *, local_files_only: bool, revision: str | None) -> tuple[Any, Any]:
-    library = _transformers()
-    options = {
-        "local_files_only": local_files_only,
-        "revision": revision,
-        "trust_remote_code": False,
-    }
-    try:
-        model, report = library.AutoModel.from_pretrained(
-            name, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
-        )
-        processor = library.AutoProcessor.from_pretrained(name, **options)
-    except ImportError as error:
-        raise ImageTextError(
-            f"model: {name!r} needs a library that is missing ({error}); {_INSTALL}."
-        ) from error
-    except (OSError, ValueError, KeyError) as error:
-        raise ImageTextError(
-            f"model: {name!r} cannot be loaded ({error}); expected a folder or hub name of an "
-            "image-text model with its processor and safetensors weights."
-        ) from error
-    parts = [
-        part
-        for part in ("get_image_features", "get_text_features", "logit_scale")
-        if not hasattr(model, part)
-    ]
-    parts += [part for part in ("image_processor", "tokenizer") if not hasattr(processor, part)]
-    if parts:
-        raise ImageTextError(
-            f"model: {name!r} is a {type(model).__name__} with a {type(processor).__name__} and "
-            f"has no {parts[0]}, expected an image-text model such as SigLIP or CLIP."
-        )
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise ImageTextError(
-            f"model: {name!r} lacks {len(missing)} weights, the first is {missing[0]!r}, which "
-            "would be random; expected a complete model."
-        )
-    return model, processor
-
-
-def _fingerprint(model: Any) -> str:
-    """Hash what a model computes: its settings and weights, wherever they came from."""
-    settings = json.dumps(_settled(model.config.to_dict()), sort_keys=True, default=str)
-    digest = hashlib.sha256(settings.encode())
-    for name, values in sorted(model.state_dict().items()):
-        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-        digest.update(values.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _settled(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {str(k): _settled(v) for k, v in values.items() if k not in _INCIDENTAL}
-    return values
-
-
-def _digest(values: Any) -> str:
-    text = json.dumps(values, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-# --- images --------------------------------------------------------------------------------------
-
-
-def _length(data: Any) -> int:
-    if isinstance(data, str | os.PathLike):
-        raise ImageTextError(f"data: found one path, {str(data)!r}, expected a list of paths.")
-    if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
-        raise ImageTextError(
-            f"data: found a {type(data).__name__}, expected a sequence of images or paths, or a "
-            "dataset with a length and an index."
-        )
-    if len(data) == 0:
-        raise ImageTextError("data: found no inputs, expected at least one.")
-    return len(data)
-
-
-def _inputs_key(data: Any, n_inputs: int) -> list[Any]:
-    """Identify inputs by their files."""
-    items = list(data) if isinstance(data, list | tuple) else getattr(data, "samples", None)
-    paths = [item[0] if isinstance(item, tuple) else item for item in items or []]
-    if len(paths) != n_inputs or not all(isinstance(path, str | os.PathLike) for path in paths):
-        raise ImageTextError(
-            "dataset_id: the cache cannot tell these inputs by their files; give a dataset_id "
-            "that stands for these inputs in this order, such as 'imagenet-val'."
-        )
-    files = []
-    for place, path in enumerate(paths):
-        try:
-            state = os.stat(path)  # noqa: PTH116
-        except OSError as error:
-            raise ImageTextError(f"data: input {place} cannot be read ({error}).") from error
-        files.append([os.path.abspath(path), state.st_size, state.st_mtime_ns])  # noqa: PTH100
-    # A torchvision dataset may change what is in its files.
-    return [files, repr(getattr(data, "transform", None))]
-
-
-def _image(data: Any, place: int) -> Image.Image:
-    """Open an input as an upright RGB image."""
-    where = f"input {place}"
-    try:
-        item = data[place]
-        if isinstance(item, tuple | list) and item:
-            item = item[0]
-        if isinstance(item, str | os.PathLike):
-            where = f"input {place}, {os.fspath(item)}"
-            with Image.open(item) as image:
-                return _upright(image)
-        if isinstance(item, np.ndarray) and item.dtype == np.uint8:
-            item = Image.fromarray(item)
-        if isinstance(item, Image.Image):
-            return _upright(item)
-    except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
-        raise ImageTextError(
-            f"data: {where}: no image can be decoded ({error}); replace it or leave it out."
-        ) from error
-    raise ImageTextError(
-        f"data: {where} is a {type(item).__name__}, expected a path, a PIL image or a uint8 array "
-        "(height, width, 3); leave out transforms that make tensors."
-    )
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        raise ValueError(f"found mode {image.mode!r}; convert it to 8 bits per channel")
-    return ImageOps.exif_transpose(image).convert("RGB")

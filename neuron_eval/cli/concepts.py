@@ -50,7 +50,7 @@ def labels(
 
     neuron-eval concepts labels labels.npy --classes names.txt -o concepts.csv
     """
-    from neuron_eval.concepts import class_concepts, read_hierarchy
+    from neuron_eval.hierarchy import class_concepts, read_hierarchy
     from neuron_eval.matrix_files import read_texts, read_vector
 
     names = read_texts(classes, unique=not number_repeated)

@@ -52,7 +52,7 @@ def run_semantic_checks(
         Neurons and the concepts that describe them.
     broader, narrower : mapping of int to sequence of int
         Columns of the concepts that are broader or narrower than each concept, the nearest
-        first; `nested_concepts` finds them in the labels, `neuron_eval.concepts.superclasses_of`
+        first; `nested_concepts` finds them in the labels, `neuron_eval.hierarchy.superclasses_of`
         and `subclasses_of` in a hierarchy of classes, `neuron_eval.pairs.read_relations` in a
         file.
     metrics : sequence of str, default ("pearson_correlation",)

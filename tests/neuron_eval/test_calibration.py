@@ -12,13 +12,8 @@ from hypothesis import strategies as st
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit
 
-from neuron_eval.calibration import (
-    Calibration,
-    CalibrationWarning,
-    IsotonicCurve,
-    PlattCurve,
-    fit_calibration,
-)
+from neuron_eval.calibration import Calibration, CalibrationWarning, fit_calibration
+from neuron_eval.calibration_curves import IsotonicCurve, PlattCurve
 from neuron_eval.validation import InputError
 
 KINDS = ["platt", "isotonic"]

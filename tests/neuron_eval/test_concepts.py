@@ -9,15 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from neuron_eval.concepts import (
-    ArraySource,
-    ConceptSource,
-    LinearProbeSource,
-    attribute_concepts,
+from neuron_eval.class_labels import attribute_concepts, multi_label_concepts, one_hot_concepts
+from neuron_eval.concepts import ArraySource, ConceptSource, LinearProbeSource
+from neuron_eval.hierarchy import (
     class_concepts,
     class_sets,
-    multi_label_concepts,
-    one_hot_concepts,
     read_hierarchy,
     subclasses_of,
     superclass_concepts,

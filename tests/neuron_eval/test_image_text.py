@@ -14,9 +14,11 @@ import torch
 from PIL import Image
 from scipy.special import expit, softmax
 
-from neuron_eval.calibration import Calibration, PlattCurve, fit_calibration
+from neuron_eval.calibration import Calibration, fit_calibration
+from neuron_eval.calibration_curves import PlattCurve
 from neuron_eval.concepts import ConceptSource
-from neuron_eval.image_text import ImageTextError, ImageTextSource
+from neuron_eval.image_text import ImageTextSource
+from neuron_eval.image_text_model import ImageTextError
 from neuron_eval.recording import open_recording
 from neuron_eval.vision import import_torchvision
 
