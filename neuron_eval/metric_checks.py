@@ -154,13 +154,19 @@ def check_order_is_irrelevant(metric: Metric, case: Case) -> None:
     """
     if metric.sampled:
         return
-    a, c = case.activations, case.concepts
-    expected = _score(metric, a, c)
-    moved = _score(metric, a[case.order], c[case.order])
+    a, c, w = case.activations, case.concepts, case.weights
+    weights = {"weights": w} if metric.takes_weights else {}
+    expected = _score(metric, a, c, **weights)
+    moved = _score(
+        metric,
+        a[case.order],
+        c[case.order],
+        **{name: values[case.order] for name, values in weights.items()},
+    )
     _demand("the order of the inputs is irrelevant", moved, expected, **_TOLERANCE)
-    turned = _score(metric, a[:, ::-1], c[:, ::-1])
+    turned = _score(metric, a[:, ::-1], c[:, ::-1], **weights)
     _demand("columns keep their places", turned, expected[::-1, ::-1], **_TOLERANCE)
-    alone = _score(metric, a[:, -1:], c[:, -1:])
+    alone = _score(metric, a[:, -1:], c[:, -1:], **weights)
     _demand("a pair is scored by itself", alone, expected[-1:, -1:], **_TOLERANCE)
 
 

@@ -11,19 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from neuron_eval.binarize import AlreadyBinary, TopFraction
+from neuron_eval.binarize import TopFraction
 from neuron_eval.functional.at_once import score_contingency_metrics
+from neuron_eval.metric_checks import CHECKS, Case
 from neuron_eval.registry import METRICS
 from neuron_eval.validation import InputError
 
 ALL = sorted(METRICS)
-FIXED = [name for name in ALL if not METRICS[name].sampled]
 SAMPLED = [name for name in ALL if METRICS[name].sampled]
 N_INPUTS = st.integers(1, 24)
 
 
 @st.composite
-def inputs(draw):
+def cases(draw):
     """Few levels, so that ties, constants and empty sides come up often."""
     n = draw(N_INPUTS)
     levels = draw(st.sampled_from([(0, 1), (-2, 2), (-50, 50)]))
@@ -33,7 +33,8 @@ def inputs(draw):
     w = draw(hnp.arrays(np.int64, n, elements=st.integers(0, 3)))
     if w.sum() == 0:
         w[0] = 1
-    return a, c, w
+    order = np.array(draw(st.permutations(range(n))))
+    return Case(a, c, w, order)
 
 
 def score(name, a, c, **options):
@@ -47,66 +48,13 @@ def same(got, expected):
     np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", FIXED)
-@settings(max_examples=30, deadline=None)
-@given(inputs())
-def test_a_weight_of_two_is_the_row_twice(name, data):
-    a, c, w = data
-    repeated = score(name, np.repeat(a, w, axis=0), np.repeat(c, w, axis=0))
-    same(score(name, a, c, weights=w), repeated)
-    same(score(name, a, c, weights=w * 0.37), repeated)
-
-
-@pytest.mark.parametrize("name", FIXED)
-@settings(max_examples=15, deadline=None)
-@given(inputs(), st.randoms(use_true_random=False))
-def test_order_of_rows_and_columns_is_irrelevant(name, data, random):
-    a, c, w = data
-    expected = score(name, a, c, weights=w)
-    rows = random.sample(range(len(a)), len(a))
-    same(score(name, a[rows], c[rows], weights=w[rows]), expected)
-    same(score(name, a[:, ::-1], c[:, ::-1], weights=w), expected[::-1, ::-1])
-    same(score(name, a[:, [1]], c[:, [2]], weights=w), expected[[1]][:, [2]])
-
-
+@pytest.mark.parametrize("check", sorted(CHECKS))
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=15, deadline=None)
-@given(inputs())
-def test_scores_keep_their_range_and_do_not_touch_their_input(name, data):
-    a, c, w = data
-    copies = a.copy(), c.copy(), w.copy()
-    scores = score(name, a, c, weights=w)
-    for array, copy in zip((a, c, w), copies, strict=True):
-        np.testing.assert_array_equal(array, copy)
-    assert scores.shape == (2, 3)
-    assert not np.isinf(scores).any()
-    if METRICS[name].range is not None:
-        low, high = METRICS[name].range
-        defined = scores[~np.isnan(scores)]
-        assert (defined >= low - 1e-12).all()
-        assert (defined <= high + 1e-12).all()
-
-
-@pytest.mark.parametrize("name", [n for n in FIXED if METRICS[n].symmetric])
-@settings(max_examples=15, deadline=None)
-@given(hnp.arrays(np.bool_, st.tuples(N_INPUTS, st.just(2))))
-def test_symmetric_metrics_exchange_binary_sides(name, both):
-    parameters = METRICS[name].parameters
-    options = {"binarization": AlreadyBinary()} if "binarization" in parameters else {}
-    a, c = both[:, [0]].astype(float), both[:, [1]].astype(float)
-    same(score(name, a, c, **options), score(name, c, a, **options))
-
-
-@pytest.mark.parametrize("name", FIXED)
-@settings(max_examples=15, deadline=None)
-@given(inputs(), st.sampled_from([0.3, 1.0, 1e5]), st.sampled_from([0.0, -7.0, 1e3]))
-def test_units_of_the_activations(name, data, factor, shift):
-    a, c, w = data
-    metric = METRICS[name]
-    factor = factor if metric.scale_free else 1.0
-    shift = shift if metric.shift_free else 0.0
-    got = score(name, a * factor + shift, c, weights=w)
-    np.testing.assert_allclose(got, score(name, a, c, weights=w), rtol=1e-8, atol=1e-8)
+@settings(max_examples=20, deadline=None)
+@given(cases())
+def test_metrics_keep_the_promises_of_their_entries(name, check, case):
+    """Weights as repetitions, order, range, units, symmetry, types: see `metric_checks`."""
+    CHECKS[check](METRICS[name], case)
 
 
 @pytest.mark.parametrize("name", ALL)
