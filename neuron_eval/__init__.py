@@ -4,8 +4,12 @@ Activations (n_inputs, n_neurons) and concepts (n_inputs, n_concepts) go in, sco
 (n_neurons, n_concepts) come out. The package needs torch, numpy, pandas, scipy and scikit-learn,
 and nothing of the web. Importing it loads none of them; import the module that you need:
 
-- ``neuron_eval.functional`` the metrics, ``neuron_eval.registry`` the metrics by name
-- ``neuron_eval.activations`` recording activations, ``neuron_eval.arrays`` keeping them on disk
-- ``neuron_eval.concepts`` concept vectors, ``neuron_eval.explainers`` explanations
-- ``neuron_eval.sanity`` and ``neuron_eval.meta`` evaluating the metrics themselves
+- activations: ``activations`` records them, ``recording`` to files, ``encoding`` through an encoder;
+  ``vision``, ``weight_files``, ``datasets``, ``image_datasets`` and ``batches`` say of what
+- concept vectors: ``concepts``, ``class_labels``, ``hierarchy``, ``image_text``, ``calibration``
+- scores: ``functional`` the metrics, ``registry`` the metrics by name, ``metric_checks`` for one's
+  own, ``binarize``, ``scoring`` with several at once, ``agreement``
+- explanations: ``explainers`` make them, ``formulas``, ``explanations``, ``explanation_files``
+- judging the metrics themselves: ``sanity``, ``meta``, ``tuning``
+- files: ``arrays``, ``matrix_files``, ``pairs``; pictures: ``plots``; the command: ``cli``
 """
