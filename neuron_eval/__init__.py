@@ -4,7 +4,7 @@ Activations (n_inputs, n_neurons) and concepts (n_inputs, n_concepts) go in, sco
 (n_neurons, n_concepts) come out. The package needs torch, numpy, pandas, scipy and scikit-learn,
 and nothing of the web. Importing it loads none of them; import the module that you need:
 
-- activations: ``activations`` records them, ``recording`` to files, ``encoding`` through an encoder;
+- activations: ``activations`` records them, ``recording`` to files, ``encoding`` runs encoders;
   ``vision``, ``weight_files``, ``datasets``, ``image_datasets`` and ``batches`` say of what
 - concept vectors: ``concepts``, ``class_labels``, ``hierarchy``, ``image_text``, ``calibration``
 - scores: ``functional`` the metrics, ``registry`` the metrics by name, ``metric_checks`` for one's
