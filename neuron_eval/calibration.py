@@ -9,17 +9,21 @@ never falls, Platt's sigmoid or an isotonic step curve.
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from scipy.special import logit
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
-from neuron_eval.calibration_curves import FloatArray, IsotonicCurve, PlattCurve, frozen
+from neuron_eval.calibration_curves import (
+    FloatArray,
+    IsotonicCurve,
+    Kind,
+    PlattCurve,
+    covariance,
+    fit_curve,
+    fit_shared_curve,
+    frozen,
+)
 from neuron_eval.validation import InputError
-
-Kind = Literal["platt", "isotonic"]
 
 _FORMAT = "neuron-jury-calibration"
 
@@ -249,7 +253,7 @@ def fit_calibration(
     if names is not None and len(names) != x.shape[1]:
         raise InputError(f"names: found {len(names)}, expected one per concept, {x.shape[1]}.")
     used = w > 0
-    shared = _shared_curve(x[used], y[used], w[used], kind)
+    shared = fit_shared_curve(x[used], y[used], w[used], kind)
     if not per_concept:
         return Calibration(kind, (shared,), per_concept=False)
     # Pseudo-labels: any points would give the shared sigmoid, but how much each part of it weighs
@@ -264,10 +268,10 @@ def fit_calibration(
             curves.append(shared)
             continue
         own = (x[mask, place], y[mask, place], w[mask, place])
-        if _covariance(*own) < 0:
+        if covariance(*own) < 0:
             falling.append(place if names is None else names[place])
         scores, targets, counts = map(np.concatenate, zip(own, prior, strict=True))
-        curves.append(_curve(scores, targets, counts, kind))
+        curves.append(fit_curve(scores, targets, counts, kind))
     if falling:
         warnings.warn(
             f"logits: those of concepts {', '.join(map(repr, falling[:10]))} ({len(falling)} in "
@@ -279,50 +283,6 @@ def fit_calibration(
     return Calibration(
         kind, tuple(curves), per_concept=True, names=None if names is None else tuple(names)
     )
-
-
-def _shared_curve(
-    x: FloatArray, y: FloatArray, w: FloatArray, kind: Kind
-) -> PlattCurve | IsotonicCurve:
-    present, absent = float(w @ y), float(w @ (1 - y))
-    if present <= 0 or absent <= 0:
-        raise InputError(
-            f"labels: all {x.size} labels say {'absent' if present <= 0 else 'present'}, expected "
-            "both; label more inputs."
-        )
-    if x.min() == x.max():
-        raise InputError(f"logits: all are {x[0]:g}, expected different values.")
-    if _covariance(x, y, w) <= 0:
-        raise InputError(
-            "logits: they are not higher where concepts are present (the logit is anti-correlated "
-            "with the labels), expected higher; check that labels and logits are in the same "
-            "order, and that 1 stands for present."
-        )
-    if kind == "platt":
-        y = y * (present + 1) / (present + 2) + (1 - y) / (absent + 2)
-    return _curve(x, y, w, kind)
-
-
-def _curve(x: FloatArray, y: FloatArray, w: FloatArray, kind: Kind) -> PlattCurve | IsotonicCurve:
-    if kind == "isotonic":
-        fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(x, y, w)
-        # Sums in floating point may leave the bounds, or fall, by a rounding error.
-        heights = np.maximum.accumulate(np.clip(fitted.y_thresholds_, 0, 1))
-        return IsotonicCurve(tuple(fitted.X_thresholds_.tolist()), tuple(heights.tolist()))
-    centre = float(np.average(x, weights=w))
-    spread = float(np.sqrt(np.average((x - centre) ** 2, weights=w)))
-    # A label between 0 and 1 is one of each, in proportion: the likelihood is the same.
-    z = np.concatenate([x, x])[:, None] - centre
-    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=1000)
-    model.fit(z / spread, np.repeat([1, 0], x.size), np.concatenate([w * y, w * (1 - y)]))
-    slope = float(model.coef_[0, 0]) / spread
-    if slope <= 0:
-        return PlattCurve(0.0, float(logit(np.average(y, weights=w))))
-    return PlattCurve(slope, float(model.intercept_[0]) - slope * centre)
-
-
-def _covariance(x: FloatArray, y: FloatArray, w: FloatArray) -> float:
-    return float(np.average((x - np.average(x, weights=w)) * y, weights=w))
 
 
 def _pairs(logits: Any, labels: Any, weights: Any) -> tuple[FloatArray, FloatArray, FloatArray]:

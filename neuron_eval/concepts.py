@@ -16,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from neuron_eval.class_labels import whole_labels
-from neuron_eval.matrix_files import read_matrix, read_texts
+from neuron_eval.matrix_files import read_matrix
+from neuron_eval.text_files import read_texts
 from neuron_eval.validation import InputError, check_activations, check_concepts
 
 FloatArray = npt.NDArray[np.float64]

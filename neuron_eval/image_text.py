@@ -6,38 +6,34 @@ texts then costs the text tower only. Needs the extra ``neuronjury[siglip]``.
 
 import copy
 import os
-import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from filelock import FileLock
 from scipy.special import expit, softmax
-from torch import Tensor
 
 from neuron_eval.activations import MODEL_OUTPUT, Batch, record_activations
 from neuron_eval.arrays import load_array, save_array
 from neuron_eval.calibration import Calibration
+from neuron_eval.image_inputs import inputs_key, n_images, read_image
 from neuron_eval.image_text_model import (
     ImageTextError,
     ImageTower,
     digest,
+    encode_prompts,
     fingerprint,
-    inputs_key,
+    has_logit_bias,
     load_model,
-    n_images,
-    normalised,
-    read_image,
+    prompt_tokens,
 )
+from neuron_eval.image_text_options import Probabilities, checked_texts, probability_kind
 from neuron_eval.recording import record_to_folder
 
 FloatArray = npt.NDArray[np.float64]
-
-Probabilities = Literal["sigmoid", "softmax"]
 
 _ROWS = 8192  # rows of image features that are scored at a time
 
@@ -133,7 +129,7 @@ class ImageTextSource:
             raise ImageTextError(
                 f"probabilities: found {probabilities!r}, expected 'sigmoid' or 'softmax'."
             )
-        _checked_texts(texts, template)  # before the model is loaded, which takes long
+        checked_texts(texts, template)  # before the model is loaded, which takes long
         if device is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model, self._processor = load_model(
@@ -201,7 +197,7 @@ class ImageTextSource:
         images = self.image_features(data, dataset_id=dataset_id)
         texts = self.text_features().astype(np.float64).T
         scale = float(self._model.logit_scale.detach().exp())
-        bias = float(self._model.logit_bias.detach()) if self._has_bias else 0.0
+        bias = float(self._model.logit_bias.detach()) if has_logit_bias(self._model) else 0.0
         logits = np.empty((images.shape[0], texts.shape[1]))
         for start in range(0, len(images), _ROWS):
             rows = images[start : start + _ROWS].astype(np.float64)
@@ -286,7 +282,8 @@ class ImageTextSource:
         """
         if self._text_features is not None:
             return self._text_features
-        tokens = self._tokens()
+        prompts = [self._template.replace("{}", text) for text in self.texts]
+        tokens = prompt_tokens(self._model, self._processor, prompts)
         path = None
         if self._cache is not None:
             ids = [[name, values.tolist()] for name, values in sorted(tokens.items())]
@@ -294,15 +291,7 @@ class ImageTextSource:
         if path is not None and path.exists():
             features = np.array(load_array(path, dtype=np.float32))
         else:
-            parts = []
-            for start in range(0, len(self.texts), self._batch_size):
-                batch = {
-                    name: values[start : start + self._batch_size].to(self._model.device)
-                    for name, values in tokens.items()
-                }
-                with torch.inference_mode():
-                    parts.append(normalised(self._model.get_text_features(**batch)).cpu())
-            features = torch.cat(parts).numpy()
+            features = encode_prompts(self._model, tokens, self._batch_size)
             if path is not None:
                 save_array(path, features)
         self._text_features = features
@@ -356,88 +345,11 @@ class ImageTextSource:
         ImageTextSource._choose(other, self.texts, self._template, calibration)
         return other
 
-    @property
-    def _has_bias(self) -> bool:
-        return getattr(self._model, "logit_bias", None) is not None
-
     def _choose(self, texts: Sequence[str], template: str, calibration: Calibration | None) -> None:
-        self.texts = _checked_texts(texts, template)
+        self.texts = checked_texts(texts, template)
         self._template = template
         self.calibration = calibration
-        self.kind = _kind(self.texts, self._has_bias, self._wanted, calibration)
+        self.kind = probability_kind(
+            self.texts, has_logit_bias(self._model), self._wanted, calibration
+        )
         self._text_features = None
-
-    def _tokens(self) -> dict[str, Tensor]:
-        prompts = [self._template.replace("{}", text) for text in self.texts]
-        if self._has_bias:
-            prompts = [prompt.lower() for prompt in prompts]
-        context = int(self._model.config.text_config.max_position_embeddings)
-        lengths = [len(ids) for ids in self._processor.tokenizer(prompts)["input_ids"]]
-        cut = [place for place, length in enumerate(lengths) if length > context]
-        if cut:
-            warnings.warn(
-                f"texts: {len(cut)} prompts are longer than the {context} tokens that the model "
-                f"reads and were cut, the first is {prompts[cut[0]]!r}; shorten them.",
-                stacklevel=4,
-            )
-        return dict(
-            self._processor.tokenizer(
-                prompts,
-                # SigLIP reads its answer at the last position and never saw another length.
-                padding="max_length" if self._has_bias else True,
-                truncation=True,
-                max_length=context,
-                return_tensors="pt",
-            )
-        )
-
-
-def _checked_texts(texts: Sequence[str], template: str) -> tuple[str, ...]:
-    if template.count("{}") != 1:
-        raise ImageTextError(
-            f"template: found {template!r}, expected '{{}}' in it once, where the text goes."
-        )
-    if isinstance(texts, str) or len(texts) == 0:
-        raise ImageTextError(f"texts: found {texts!r}, expected a list of at least one text.")
-    for place, text in enumerate(texts):
-        if not isinstance(text, str) or not text.strip():
-            raise ImageTextError(f"texts: text {place} is {text!r}, expected some words.")
-    repeated = next((text for text, count in Counter(texts).items() if count > 1), None)
-    if repeated is not None:
-        raise ImageTextError(f"texts: {repeated!r} stands there more than once; remove one.")
-    return tuple(texts)
-
-
-def _kind(
-    texts: tuple[str, ...],
-    has_bias: bool,
-    wanted: Probabilities | None,
-    calibration: Calibration | None,
-) -> str:
-    """Say how probabilities are made, or why they cannot be."""
-    if calibration is not None:
-        if wanted == "softmax":
-            raise ImageTextError(
-                "probabilities: found 'softmax' with a calibration, which applies to logits; "
-                "leave one of them out."
-            )
-        if calibration.per_concept and (
-            len(calibration.curves) != len(texts) or calibration.names not in (None, texts)
-        ):
-            raise ImageTextError(
-                "calibration: its curves belong to other concepts than the texts; fit it for "
-                "these, or use one curve for all (per_concept=False)."
-            )
-        return calibration.kind
-    kind = wanted or ("sigmoid" if has_bias else "softmax")
-    if kind == "sigmoid" and not has_bias:
-        raise ImageTextError(
-            "probabilities: found 'sigmoid' for a model without a logit bias, such as CLIP, "
-            "whose sigmoid is near 1 for every pair; give a calibration, or use 'softmax'."
-        )
-    if kind == "softmax" and len(texts) < 2:
-        raise ImageTextError(
-            "texts: found one text, of which a softmax is always 1; add texts to tell it "
-            "apart from, or give a calibration."
-        )
-    return kind

@@ -1,16 +1,16 @@
-"""Image-text models from a folder or the hub, and the images that they look at."""
+"""Image-text models from a folder or the hub, and their towers for images and prompts."""
 
 import hashlib
 import importlib
 import json
-import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from neuron_eval.errors import NeuronEvalError
@@ -141,8 +141,99 @@ def load_model(name: str, *, local_files_only: bool, revision: str | None) -> tu
     return model, processor
 
 
+def has_logit_bias(model: Any) -> bool:
+    """Say whether a model adds a bias to its logits, as SigLIP does and CLIP does not."""
+    return getattr(model, "logit_bias", None) is not None
+
+
+def prompt_tokens(model: Any, processor: Any, prompts: Sequence[str]) -> dict[str, Tensor]:
+    """Turn prompts into what the text tower reads.
+
+    Parameters
+    ----------
+    model, processor
+        As `load_model` gives them.
+    prompts : sequence of str
+        The prompts; put in lower case for models with a logit bias.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Values by the names of the model's arguments, with one row per prompt.
+
+    Warns
+    -----
+    UserWarning
+        If a prompt is longer than the model's context and was cut.
+    """
+    biased = has_logit_bias(model)
+    if biased:
+        prompts = [prompt.lower() for prompt in prompts]
+    context = int(model.config.text_config.max_position_embeddings)
+    lengths = [len(ids) for ids in processor.tokenizer(prompts)["input_ids"]]
+    cut = [place for place, length in enumerate(lengths) if length > context]
+    if cut:
+        warnings.warn(
+            f"texts: {len(cut)} prompts are longer than the {context} tokens that the model "
+            f"reads and were cut, the first is {prompts[cut[0]]!r}; shorten them.",
+            stacklevel=4,
+        )
+    return dict(
+        processor.tokenizer(
+            prompts,
+            # SigLIP reads its answer at the last position and never saw another length.
+            padding="max_length" if biased else True,
+            truncation=True,
+            max_length=context,
+            return_tensors="pt",
+        )
+    )
+
+
+def encode_prompts(
+    model: Any, tokens: Mapping[str, Tensor], batch_size: int
+) -> npt.NDArray[np.float32]:
+    """Run the text tower.
+
+    Parameters
+    ----------
+    model
+        As `load_model` gives it.
+    tokens : mapping of str to Tensor
+        What `prompt_tokens` gave.
+    batch_size : int
+        Prompts per step.
+
+    Returns
+    -------
+    ndarray, shape (n_prompts, n_features), float32
+        Rows of length 1.
+    """
+    parts = []
+    for start in range(0, len(tokens["input_ids"]), batch_size):
+        batch = {
+            name: values[start : start + batch_size].to(model.device)
+            for name, values in tokens.items()
+        }
+        with torch.inference_mode():
+            parts.append(normalised(model.get_text_features(**batch)).cpu())
+    features: npt.NDArray[np.float32] = torch.cat(parts).numpy()
+    return features
+
+
 def fingerprint(model: Any) -> str:
-    """Hash what a model computes: its settings and weights, wherever they came from."""
+    """Hash what a model computes: its settings and weights, wherever they came from.
+
+    Parameters
+    ----------
+    model
+        As `load_model` gives it.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
     settings = json.dumps(_settled(model.config.to_dict()), sort_keys=True, default=str)
     digest = hashlib.sha256(settings.encode())
     for name, values in sorted(model.state_dict().items()):
@@ -172,84 +263,3 @@ def digest(values: Any) -> str:
     """
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def n_images(data: Any) -> int:
-    """Count the images of a sequence or dataset.
-
-    Parameters
-    ----------
-    data : sequence or dataset
-        Paths, images, or a dataset of them.
-
-    Returns
-    -------
-    int
-        Their number.
-
-    Raises
-    ------
-    ImageTextError
-        If it is a single path, has no length, or is empty.
-    """
-    if isinstance(data, str | os.PathLike):
-        raise ImageTextError(f"data: found one path, {str(data)!r}, expected a list of paths.")
-    if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
-        raise ImageTextError(
-            f"data: found a {type(data).__name__}, expected a sequence of images or paths, or a "
-            "dataset with a length and an index."
-        )
-    if len(data) == 0:
-        raise ImageTextError("data: found no inputs, expected at least one.")
-    return len(data)
-
-
-def inputs_key(data: Any, n_inputs: int) -> list[Any]:
-    """Identify inputs by their files."""
-    items = list(data) if isinstance(data, list | tuple) else getattr(data, "samples", None)
-    paths = [item[0] if isinstance(item, tuple) else item for item in items or []]
-    if len(paths) != n_inputs or not all(isinstance(path, str | os.PathLike) for path in paths):
-        raise ImageTextError(
-            "dataset_id: the cache cannot tell these inputs by their files; give a dataset_id "
-            "that stands for these inputs in this order, such as 'imagenet-val'."
-        )
-    files = []
-    for place, path in enumerate(paths):
-        try:
-            state = os.stat(path)  # noqa: PTH116
-        except OSError as error:
-            raise ImageTextError(f"data: input {place} cannot be read ({error}).") from error
-        files.append([os.path.abspath(path), state.st_size, state.st_mtime_ns])  # noqa: PTH100
-    # A torchvision dataset may change what is in its files.
-    return [files, repr(getattr(data, "transform", None))]
-
-
-def read_image(data: Any, place: int) -> Image.Image:
-    """Open an input as an upright RGB image."""
-    where = f"input {place}"
-    try:
-        item = data[place]
-        if isinstance(item, tuple | list) and item:
-            item = item[0]
-        if isinstance(item, str | os.PathLike):
-            where = f"input {place}, {os.fspath(item)}"
-            with Image.open(item) as image:
-                return _upright(image)
-        if isinstance(item, np.ndarray) and item.dtype == np.uint8:
-            item = Image.fromarray(item)
-        if isinstance(item, Image.Image):
-            return _upright(item)
-    except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
-        raise ImageTextError(
-            f"data: {where}: no image can be decoded ({error}); replace it or leave it out."
-        ) from error
-    raise ImageTextError(
-        f"data: {where} is a {type(item).__name__}, expected a path, a PIL image or a uint8 array "
-        "(height, width, 3); leave out transforms that make tensors."
-    )
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        raise ValueError(f"found mode {image.mode!r}; convert it to 8 bits per channel")
-    return ImageOps.exif_transpose(image).convert("RGB")

@@ -4,17 +4,13 @@ import csv
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from neuron_eval.arrays import ArrayFileError
-
-Array = npt.NDArray[Any]
+from neuron_eval.matrices import Array, Matrix, MatrixFileError
 
 #: pandas reads text to the nearest float of its own accord from 3.1, where the option goes away.
 _EXACT_FLOATS: dict[str, Any] = (
@@ -27,32 +23,6 @@ DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 #: Names of a first column that holds the names of the inputs rather than numbers.
 _ROW_NAME_COLUMNS = frozenset({"", "input", "file", "index"})
-
-
-class MatrixFileError(ArrayFileError):
-    """A file holds no matrix that can be read, or none of this name."""
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """A matrix from a file.
-
-    Attributes
-    ----------
-    values : ndarray, shape (n_inputs, n_columns)
-        Numbers or booleans, memory-mapped where the format allows it.
-    names : tuple of str or None
-        Names of the columns (neurons, or texts of concepts), where the file has them.
-    path : pathlib.Path
-        The file.
-    rows : tuple of str or None, default None
-        Names of the inputs, where the file has them.
-    """
-
-    values: Array
-    names: tuple[str, ...] | None
-    path: Path
-    rows: tuple[str, ...] | None = None
 
 
 def read_table(source: Path) -> pd.DataFrame:

@@ -51,7 +51,8 @@ def labels(
     neuron-eval concepts labels labels.npy --classes names.txt -o concepts.csv
     """
     from neuron_eval.hierarchy import class_concepts, read_hierarchy
-    from neuron_eval.matrix_files import read_texts, read_vector
+    from neuron_eval.matrix_files import read_vector
+    from neuron_eval.text_files import read_texts
 
     names = read_texts(classes, unique=not number_repeated)
     groups = None if hierarchy is None else read_hierarchy(hierarchy, n_classes=len(names))
@@ -113,8 +114,8 @@ def image_text(
     from neuron_eval.calibration import fit_calibration
     from neuron_eval.datasets import image_paths
     from neuron_eval.image_text import ImageTextSource
-    from neuron_eval.matrix_files import read_texts
     from neuron_eval.pairs import read_known_labels
+    from neuron_eval.text_files import read_texts
 
     names = read_texts(texts)
     paths = image_paths(images)

@@ -9,7 +9,7 @@ import typer
 from neuron_eval.errors import NeuronEvalError
 
 if TYPE_CHECKING:
-    from neuron_eval.matrix_files import Matrix
+    from neuron_eval.matrices import Matrix
 
 ActivationsFile = Annotated[
     Path,
@@ -219,7 +219,8 @@ def read_inputs(
     NeuronEvalError
         If a file cannot be read, or the texts do not fit.
     """
-    from neuron_eval.matrix_files import read_matrix, read_texts, read_vector
+    from neuron_eval.matrix_files import read_matrix, read_vector
+    from neuron_eval.text_files import read_texts
 
     a = read_matrix(activations, key=activations_key)
     c = read_matrix(concepts, key=concepts_key)

@@ -18,7 +18,7 @@ from neuron_eval.cli.console import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from neuron_eval.matrix_files import Matrix
+    from neuron_eval.matrices import Matrix
 
 app = typer.Typer(
     help="Missing and Extra Labels: a metric must fall when the concept's labels get worse.",

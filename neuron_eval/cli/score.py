@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuron_eval.explanations import Explanation
-    from neuron_eval.matrix_files import Matrix
+    from neuron_eval.matrices import Matrix
 
 
 def score(

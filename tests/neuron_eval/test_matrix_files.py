@@ -14,14 +14,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from neuron_eval.arrays import ArrayFileError
-from neuron_eval.concepts import ArraySource
-from neuron_eval.matrix_files import (
-    MatrixFileError,
-    read_matrix,
-    read_texts,
-    read_vector,
-    write_matrix,
-)
+from neuron_eval.matrices import MatrixFileError
+from neuron_eval.matrix_files import read_matrix, read_vector, write_matrix
 from neuron_eval.recording import record_to_folder
 
 VALUES = np.array([[0.1, 2.5, -1e-12], [1 / 3, 0.0, 7e20]])
@@ -224,90 +218,7 @@ def test_other_names(tmp_path):
         read_matrix(tmp_path / "m.mat")
 
 
-# --- tables --------------------------------------------------------------------------------------
-
-
-def _csv(tmp_path, text, name="m.csv"):
-    path = tmp_path / name
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-@pytest.mark.parametrize(
-    ("text", "names", "rows", "values"),
-    [
-        ("file,a,b\nx.png,1,2\nNA,3,4\n", ("a", "b"), ("x.png", "NA"), [[1, 2], [3, 4]]),
-        ("Input,a\n007,1\n12,0\n", ("a",), ("007", "12"), [[1], [0]]),
-        (",0,1\n0,1,2\n1,3,4\n", ("0", "1"), ("0", "1"), [[1, 2], [3, 4]]),
-        ("index,a\n0,1\n1,0\n1,1\n", ("index", "a"), None, [[0, 1], [1, 0], [1, 1]]),
-        ("a,file\n1,0.5\n", ("a", "file"), None, [[1, 0.5]]),
-        ("\ufeffa,b\r\n1e-3,True\r\n2,False\r\n", ("a", "b"), None, [[0.001, 1], [2, 0]]),
-    ],
-)
-def test_csv(tmp_path, text, names, rows, values):
-    matrix = read_matrix(_csv(tmp_path, text))
-    assert (matrix.names, matrix.rows) == (names, rows)
-    assert matrix.values.tolist() == values
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "no column names"),
-        ("a,b\n", "0 rows and 2 columns"),
-        ("a,a\n1,2\n", "'a' more than once"),
-        ("0.5,1\n0.1,0\n", "only numbers"),
-        ("a,b\n1,2\n3\n", "column 'b' has no number in row 2"),
-        ("a,b\n1,\n", "column 'b' has no number in row 1"),
-        ("a,b\n1,2,3\n", "rows of different lengths"),
-        ("a,b\n1,2\n1,2,3\n", "rows of different lengths"),
-        ("a,b\n1,2\n1,high\n", "column 'b' has 'high' in row 2"),
-        ("a\n1\n\n2\n", "column 'a' has no number in row 2"),
-        ("file\nx.png\n", "names of inputs only"),
-        ("a,b\n1,2\n".encode("utf-16").decode("latin-1"), "m.csv"),
-    ],
-)
-def test_csv_refuses(tmp_path, text, message):
-    with pytest.raises(MatrixFileError, match=message):
-        read_matrix(_csv(tmp_path, text))
-
-
-def test_csv_refuses_other_encodings_and_keys(tmp_path):
-    path = tmp_path / "m.csv"
-    path.write_bytes("größe\n1\n".encode("latin-1"))
-    with pytest.raises(MatrixFileError, match="UTF-8"):
-        read_matrix(path)
-    with pytest.raises(MatrixFileError, match="leave the key out"):
-        read_matrix(_csv(tmp_path, "a\n1\n"), key="a")
-    with pytest.raises(MatrixFileError, match="no such file"):
-        read_matrix(tmp_path / "other.csv")
-
-
-def test_parquet_index_and_columns(tmp_path):
-    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [True, False]}, index=["x.png", "y.png"])
-    frame.to_parquet(tmp_path / "m.parquet")
-    matrix = read_matrix(tmp_path / "m.parquet")
-    assert (matrix.names, matrix.rows) == (("a", "b"), ("x.png", "y.png"))
-    assert matrix.values.tolist() == [[1, 1], [2, 0]]
-    assert read_vector(tmp_path / "m.parquet", "a").tolist() == [1, 2]
-    pd.DataFrame({"a": [1.0, None]}).to_parquet(tmp_path / "m.parquet")
-    with pytest.raises(MatrixFileError, match="column 'a' has no number in row 2"):
-        read_matrix(tmp_path / "m.parquet")
-
-
-def test_vectors_of_tables(tmp_path):
-    path = _csv(tmp_path, "file,label,weight\nx,3,0.5\ny,4,1.5\n")
-    labels = read_vector(path, "label")
-    assert labels.tolist() == [3, 4]
-    assert labels.dtype.kind == "i"
-    with pytest.raises(MatrixFileError, match=r"2 columns.*'label', 'weight'"):
-        read_vector(path)
-    with pytest.raises(MatrixFileError, match="no column 'labels'; the columns are 'file'"):
-        read_vector(path, "labels")
-    assert read_vector(_csv(tmp_path, "file,label\nx,3\n")).tolist() == [3]
-
-
-# --- recordings, texts ---------------------------------------------------------------------------
+# --- recordings ----------------------------------------------------------------------------------
 
 
 def test_recording(tmp_path):
@@ -328,53 +239,3 @@ def test_recording(tmp_path):
     (tmp_path / "recording.json").unlink()
     with pytest.raises(MatrixFileError, match="expected a recording"):
         read_matrix(tmp_path, key="0")
-
-
-def test_texts(tmp_path):
-    path = tmp_path / "texts.txt"
-    path.write_bytes("\ufeffa cat\r\n dog \r\nline\u2028separator".encode())
-    assert read_texts(path) == ("a cat", "dog", "line\u2028separator")
-    path.write_bytes(b"tench\rgoldfish\r")  # lines of old Macs
-    assert read_texts(path) == ("tench", "goldfish")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"a\n\nb\n", "line 2 is blank"),
-        (b"", "line 1 is blank"),
-        (b"a\nb\n\n", "line 3 is blank"),
-        (b"a\nb\na\n", "line 3 repeats 'a' of line 1"),
-        (b"\xff\xfe", "UTF-8"),
-    ],
-)
-def test_texts_refuse(tmp_path, content, message):
-    path = tmp_path / "texts.txt"
-    path.write_bytes(content)
-    with pytest.raises(MatrixFileError, match=message):
-        read_texts(path)
-
-
-def test_texts_may_repeat_where_they_are_names(tmp_path):
-    path = tmp_path / "texts.txt"
-    path.write_text("missile\nduck\nmissile\n")
-    assert read_texts(path, unique=False) == ("missile", "duck", "missile")
-    with pytest.raises(MatrixFileError, match="no such file"):
-        read_texts(tmp_path / "none.txt")
-
-
-def test_array_source_from_file(tmp_path):
-    values = np.array([[0.25, 1.0], [0.5, 0.0]])
-    named = write_matrix(tmp_path / "named.csv", values, ["a", "b"])
-    source = ArraySource.from_file(named)
-    assert source.texts == ("a", "b")
-    assert source.concept_vectors([1]).tolist() == [[0.5, 0.0]]
-    bare = tmp_path / "bare.npz"
-    np.savez(bare, one=values, two=values)
-    (tmp_path / "texts.txt").write_text("cat\ndog\n")
-    assert ArraySource.from_file(bare, "two", tmp_path / "texts.txt").texts == ("cat", "dog")
-    assert ArraySource.from_file(bare, "two", ["x", "y"]).texts == ("x", "y")
-    with pytest.raises(ValueError, match="texts: found none"):
-        ArraySource.from_file(bare, "two")
-    with pytest.raises(ValueError, match="2 columns and 1 names"):
-        ArraySource.from_file(bare, "two", ["x"])
