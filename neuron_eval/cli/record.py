@@ -44,6 +44,11 @@ def record(
         Literal["avg", "max", "none", "token", "last"],
         typer.Option(help="How one number per unit is made of all positions."),
     ] = "avg",
+    units: Annotated[
+        Literal["auto", "second", "last"],
+        typer.Option(help="Dimension that counts units, where the model does not tell."),
+    ] = "auto",
+    dtype: Annotated[Literal["float32", "float16"], typer.Option(help="Type on disk.")] = "float32",
     batch_size: Annotated[int, typer.Option(min=1, help="Inputs per batch.")] = 64,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load inputs.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...")] = "auto",
@@ -96,6 +101,8 @@ def record(
             # A recording is only resumed for the same model, weights and inputs.
             label=f"{model}, weights {weights}, {source}",
             pool=pool,
+            units=units,
+            dtype=dtype,
             device=device,
             repeated=repeated,
             amp=_bfloat16() if amp else None,
