@@ -65,7 +65,7 @@ def record(
     Writes a memory-mapped .npy per layer. 'neuron-eval score FOLDER CONCEPTS --activations-key
     LAYER' reads it. The order of the inputs is that of the dataset.
 
-        neuron-eval record out --model resnet18 --weights DEFAULT --list-layers
+        neuron-eval record out --model resnet18 --list-layers
 
         neuron-eval record out --model resnet18 --weights DEFAULT --layer layer4 --images val/
     """
@@ -78,13 +78,13 @@ def record(
 
     # Weights in a file are loaded into the bare model; names are torchvision's.
     named = None if weights is None or weights.endswith(".safetensors") else weights
+    if list_layers:
+        for name, kind in layer_names(build_model(model)):  # without weights to fetch
+            CONSOLE.print(f"{name}  ({kind})", markup=False, highlight=False)
+        return
     network = build_model(model, weights=named)
     if weights is not None and named is None:
         load_weights(network, weights)
-    if list_layers:
-        for name, kind in layer_names(network):
-            CONSOLE.print(f"{name}  ({kind})", markup=False, highlight=False)
-        return
     if not layer:
         raise OptionError("--layer: found none; --list-layers prints the names.")
     inputs, source = _inputs(images, dataset, root, split, model, named)
