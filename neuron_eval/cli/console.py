@@ -102,7 +102,7 @@ def note(text: str) -> None:
     ERROR_CONSOLE.print(text, style="dim", markup=False, soft_wrap=True)
 
 
-def show_table(frame: "pd.DataFrame", title: str = "", *, most: int = 60) -> None:
+def show_table(frame: "pd.DataFrame", title: str = "", *, most: int = 60, digits: int = 3) -> None:
     """Print a table.
 
     Parameters
@@ -113,6 +113,8 @@ def show_table(frame: "pd.DataFrame", title: str = "", *, most: int = 60) -> Non
         Printed above it.
     most : int, default 60
         Rows that are printed at most; a last line says how many more there are.
+    digits : int, default 3
+        Decimals of numbers.
     """
     if title:
         CONSOLE.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
@@ -124,19 +126,19 @@ def show_table(frame: "pd.DataFrame", title: str = "", *, most: int = 60) -> Non
             str(name).replace("_", " "), justify="right" if right else "left", overflow="fold"
         )
     for row in frame.head(most).itertuples(index=False):
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(_cell(value, digits) for value in row))
     CONSOLE.print(table)
     if len(frame) > most:
         CONSOLE.print(f"... and {len(frame) - most} more rows; --output FILE writes all of them.")
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, digits: int) -> str:
     from rich.markup import escape
 
     if isinstance(value, float):
         if math.isnan(value):
             return "-"
-        return f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}"
+        return f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:.4g}"
     if isinstance(value, dict):
         return escape(describe_parameters(value)) or "-"
     text = escape(str(value))

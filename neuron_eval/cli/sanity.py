@@ -111,8 +111,11 @@ def _compare(seed: int) -> "pd.DataFrame":
     differing = table[~table["agrees"]]
     agreeing = len(table) - len(differing)
     show_table(
-        differing[["metric", "gamma", "test", "published", "faithful", "exact"]],
+        differing[["metric", "gamma", "test", "published", "faithful", "exact"]].assign(
+            gamma=differing["gamma"].map("{:g}".format)
+        ),
         "Mean normalised difference of the score, where the published figure is not the exact one",
+        digits=4,
     )
     CONSOLE.print(f"{agreeing} of {len(table)} published cells agree with the exact expectations.")
     for reason, rows in differing.groupby("reason"):
