@@ -4,178 +4,45 @@ A score must need no more of a set S of inputs than its weight and the sum over 
 per input (weighted ranks for the AUROC, the active weight for the IoU). Then the sets of all
 extensions of a formula by one literal need no more than two matrix products with the concepts:
 S AND c directly, NOT c by complement, S OR c by inclusion and exclusion.
+
+The search goes beyond the plain one in two ways, without which it misses nearly all formulas of
+mixed operators. A literal may also be joined with one inside a formula: "a AND b" becomes
+"(a OR c) AND b". And every formula of the beam leaves its best extension by AND and its best by
+OR before any leaves a second one: else the beam fills with near copies of the best formula, such
+as its conjunctions with the negations of rare concepts.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from neuron_eval.explainers._candidates import (
+    SAME,
+    Beam,
+    Candidate,
+    Extension,
+    Kept,
+    Objective,
+    repeats,
+)
+from neuron_eval.explainers._concept_sets import ConceptSets
 from neuron_eval.explanations import Explanation, Term
 from neuron_eval.formulas import Formula, Literal
 from neuron_eval.functional._columns import Scored, rows_of
 from neuron_eval.validation import InputError
 
-OPERATORS = ("and", "or", "not")
-
 # Scores that differ by less are tied: weighted sums differ by their order.
 _DECIMALS = 12
-#: Share of the total weight by which weights must differ not to be the same: the products round.
-SAME = 1e-11
 # float64 arrays of (neurons, beam, concepts) that extending holds at a time.
 _EXTENDING_COPIES = 12
 
+Found = tuple[Candidate, Tensor]
 
-@dataclass(frozen=True)
-class Objective:
-    """What a formula is scored by.
-
-    Attributes
-    ----------
-    measure : callable
-        From rows of activations (neurons, n_inputs) to the number per input that is summed over
-        a set, float64 of the same shape, sample weights included.
-    score : callable
-        From the sum over the set, the weight of the set, the sum over all inputs and the weight
-        of all inputs to the score, NaN where it is undefined; the arguments broadcast.
-    live : callable
-        From the same rows and their measure to whether each neuron can be explained.
-    """
-
-    measure: Callable[[Tensor], Tensor]
-    score: Callable[[Tensor, Tensor, Tensor, float], Tensor]
-    live: Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Beam:
-    """How to search.
-
-    Attributes
-    ----------
-    max_length : int
-        Most literals of a formula.
-    width : int
-        Formulas of each length that are extended.
-    operators : sequence of {"and", "or", "not"}
-        What formulas may be built with.
-    formula_bounds : (float, float), default (0.0, 1.0)
-        Least and greatest share of the weight on which a formula of two or more literals holds.
-    concept_bounds : (float, float), default (0.0, 1.0)
-        The same for a single concept.
-
-    Raises
-    ------
-    InputError
-        If a value is out of range.
-    """
-
-    max_length: int
-    width: int
-    operators: Sequence[str] = OPERATORS
-    formula_bounds: tuple[float, float] = (0.0, 1.0)
-    concept_bounds: tuple[float, float] = (0.0, 1.0)
-
-    def __post_init__(self) -> None:
-        for name, value in (("max_length", self.max_length), ("beam_width", self.width)):
-            if not value >= 1:
-                raise InputError(f"{name}: found {value!r}, expected at least 1.")
-        for operator in self.operators:
-            if operator not in OPERATORS:
-                raise InputError(
-                    f"operators: found {operator!r}, expected some of 'and', 'or' and 'not'."
-                )
-        if not self.joins and self.max_length > 1:
-            raise InputError(
-                f"operators: found {tuple(self.operators)!r} with max_length={self.max_length}, "
-                "expected 'and' or 'or' to join concepts with."
-            )
-        least, most = self.formula_bounds
-        if not 0 <= least <= most <= 1:
-            raise InputError(
-                f"min_fraction, max_fraction: found {least!r} and {most!r}, expected "
-                "0 <= min_fraction <= max_fraction <= 1."
-            )
-
-    @property
-    def joins(self) -> tuple[str, ...]:
-        """The operators between two literals."""
-        return tuple(operator for operator in ("and", "or") if operator in self.operators)
-
-    @property
-    def signs(self) -> tuple[bool, ...]:
-        """Whether a literal may be negated: (False,) or (False, True)."""
-        return (False, True) if "not" in self.operators else (False,)
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A formula of one neuron, ordered by score, then length, then concepts."""
-
-    score: float
-    formula: Formula
-
-    @property
-    def order(self) -> tuple[object, ...]:
-        literals = self.formula.literals
-        return (
-            -self.score,
-            len(literals),
-            tuple(literal.concept for literal in literals),
-            tuple(literal.negated for literal in literals),
-            self.formula.operators,
-        )
-
-
-@dataclass
-class _Kept:
-    """The formulas of one length of one neuron, and the sets of inputs on which they hold."""
-
-    candidates: list[_Candidate] = field(default_factory=list)
-    sets: list[Tensor] = field(default_factory=list)
-
-
-class _Concepts:
-    """Binarized concepts, made anew piece by piece: all of them may not fit in memory."""
-
-    def __init__(
-        self, scored: Scored, present: Callable[[Tensor], Tensor], memory_budget: int
-    ) -> None:
-        self.scored = scored
-        self.present = present
-        self.budget = memory_budget
-        self.columns: dict[int, Tensor] = {}
-        self.n_columns = max(1, memory_budget // 4 // scored.n_inputs)
-
-    def holds(self, literal: Literal) -> Tensor:
-        """Return where a literal holds, shape (n_inputs,), bool."""
-        if literal.concept not in self.columns:
-            if len(self.columns) >= self.n_columns:
-                self.columns.clear()
-            self.columns[literal.concept] = self.present(self.scored.concepts[:, literal.concept])
-        column = self.columns[literal.concept]
-        return ~column if literal.negated else column
-
-    def products(self, left: Callable[[slice], list[Tensor]], n_rows: int) -> list[Tensor]:
-        """Multiply matrices (n_rows, n_inputs) by the concepts, a piece of the inputs at a time.
-
-        `left` gives those columns of the matrices that belong to a piece.
-        """
-        n_inputs, n_concepts = self.scored.concepts.shape
-        height = max(1, self.budget // (2 * 8 * (2 * n_concepts + 4 * n_rows)))
-        sums: list[Tensor] = []
-        for start in range(0, n_inputs, height):
-            piece = slice(start, start + height)
-            right = self.present(self.scored.concepts[piece]).to(torch.float64)
-            matrices = left(piece)
-            if not sums:
-                sums = [matrix @ right for matrix in matrices]
-            else:
-                for total, matrix in zip(sums, matrices, strict=True):
-                    total.addmm_(matrix, right)
-        return sums
+# A concept by itself, as the extension of nothing.
+_CONCEPT = [Extension(-1, -1, "and", (), (), 0)]
 
 
 def search_formulas(
@@ -214,10 +81,13 @@ def search_formulas(
         raise InputError(
             f"memory_budget: found {memory_budget!r}, expected a positive number of bytes."
         )
-    concepts = _Concepts(scored, present, memory_budget)
+    concepts = ConceptSets(scored, present, memory_budget)
     n_inputs, n_concepts = scored.concepts.shape
-    per_neuron = n_inputs * (8 * 6 + beam.width * (beam.max_length + 1))
-    per_neuron += 8 * beam.width * n_concepts * _EXTENDING_COPIES
+    n_parents = beam.width * len(beam.joins)
+    per_neuron = 8 * n_inputs * 6
+    if beam.max_length > 1:
+        per_neuron += n_inputs * n_parents * (beam.max_length + 3)
+        per_neuron += 8 * n_concepts * n_parents * (beam.max_length + 1) * _EXTENDING_COPIES
     copies = math.ceil(per_neuron / (8 * n_inputs))
     weight = torch.ones(1, n_inputs, dtype=torch.float64, device=scored.activations.device)
     if scored.weights is not None:
@@ -227,7 +97,7 @@ def search_formulas(
     for columns, rows in rows_of(scored.activations, max(1, memory_budget // 2), copies):
         measure = objective.measure(rows)
         live = objective.live(rows, measure).tolist()
-        block = _Block(concepts, objective, beam, measure, concept_mass[0])
+        block = _Block(concepts, objective, beam, measure, concept_mass[0, :-1])
         explanations += [
             replace(explanation, unit=unit)
             for unit, explanation in zip(
@@ -242,7 +112,7 @@ class _Block:
 
     def __init__(
         self,
-        concepts: _Concepts,
+        concepts: ConceptSets,
         objective: Objective,
         beam: Beam,
         measure: Tensor,
@@ -253,41 +123,60 @@ class _Block:
         self.objective = objective
         self.beam = beam
         self.measure = measure
-        self.total = measure.sum(dim=1)
         self.total_mass = concepts.scored.total
         self.same = SAME * self.total_mass
         self.concept_mass = concept_mass
-        [self.concept_sum] = concepts.products(lambda piece: [measure[:, piece]], len(measure))
+        [sums] = concepts.products(lambda piece: [measure[:, piece]], len(measure))
+        self.concept_sum, self.total = sums[:, :-1], sums[:, -1]
 
     def explain(self, live: Sequence[bool]) -> list[Explanation]:
-        n_neurons = len(self.measure)
-        best: list[tuple[_Candidate, Tensor] | None] = [None] * n_neurons
-        history: list[list[_Kept]] = [[] for _ in range(n_neurons)]
-        for length in range(1, self.beam.max_length + 1):
-            scores = self._literal_scores() if length == 1 else self._extension_scores(history)
-            scores[~torch.tensor(live, device=scores.device)] = -torch.inf
-            if length == 1:
-                best = self._best_concepts(scores)
-                if self.beam.max_length == 1:
-                    break
-            for neuron, kept in enumerate(self._select(scores, history)):
-                history[neuron].append(kept)
-                if length == 1 or not kept.candidates:
-                    continue
-                found = (kept.candidates[0], kept.sets[0])
-                if best[neuron] is None or found[0].order < best[neuron][0].order:  # type: ignore[index]
-                    best[neuron] = found
+        mass = self.concept_mass.expand_as(self.concept_sum)
+        scores = self._score(self.concept_sum, mass, self.total[:, None])
+        best = [
+            found if lives else None
+            for found, lives in zip(self._best_concepts(scores), live, strict=True)
+        ]
+        if self.beam.max_length > 1:
+            self._search(scores, best, [neuron for neuron, lives in enumerate(live) if lives])
         return [self._explanation(neuron, found) for neuron, found in enumerate(best)]
 
-    def _literal_scores(self) -> Tensor:
-        """Score the literals, shape (neurons, signs, concepts); minus infinity where undefined."""
-        scores = []
-        for negated in self.beam.signs:
-            mass, inside = self.concept_mass, self.concept_sum
-            if negated:
-                mass, inside = self.total_mass - mass, self.total[:, None] - inside
-            scores.append(self._score(inside, mass.expand_as(inside), self.total[:, None]))
-        return torch.stack(scores, dim=1)
+    def _search(self, scores: Tensor, best: list[Found | None], neurons: list[int]) -> None:
+        """Improve on the best concepts by longer formulas, in place."""
+        history: dict[int, list[Kept]] = {}
+        for neuron in neurons:
+            row = scores[neuron][None, None]
+            history[neuron] = [self._keep(row, _CONCEPT, self.beam.width, [])]
+        for length in range(2, self.beam.max_length + 1):
+            history = {neuron: kept for neuron, kept in history.items() if kept[-1].candidates}
+            if not history:
+                return
+            for neuron, extensions, allowed, answers in self._extended(history):
+                answer = self._keep(answers, extensions, 1, history[neuron])
+                before = best[neuron]
+                for found in zip(answer.candidates, answer.sets, strict=True):
+                    if before is None or found[0].order < before[0].order:
+                        best[neuron] = found
+                if length < self.beam.max_length:
+                    history[neuron].append(self._next_beam(allowed, extensions, history[neuron]))
+
+    def _next_beam(
+        self, scores: Tensor, extensions: Sequence[Extension], history: list[Kept]
+    ) -> Kept:
+        """Choose what is extended next: of every parent the best by AND and by OR, then others."""
+        beam = Kept()
+        for join in self.beam.joins:
+            mine = [e for e, made in enumerate(extensions) if made.operators[-1] == join]
+            firsts = Kept()
+            for parent in dict.fromkeys(extensions[e].parent for e in mine):
+                own = [e for e in mine if extensions[e].parent == parent]
+                known = [*history, beam, firsts]
+                firsts += self._keep(scores[own], [extensions[e] for e in own], 1, known)
+            firsts = firsts.first(self.beam.width)
+            room = self.beam.width - len(firsts.candidates)
+            known = [*history, beam, firsts]
+            beam += firsts
+            beam += self._keep(scores[mine], [extensions[e] for e in mine], room, known)
+        return beam
 
     def _score(self, inside: Tensor, mass: Tensor, total: Tensor) -> Tensor:
         """Score sets; minus infinity where one is empty or has no score."""
@@ -299,160 +188,182 @@ class _Block:
         least, most = (bound * self.total_mass for bound in bounds)
         return (mass >= least - self.same) & (mass <= most + self.same)
 
-    def _best_concepts(self, scores: Tensor) -> list[tuple[_Candidate, Tensor] | None]:
+    def _best_concepts(self, scores: Tensor) -> list[Found | None]:
         allowed = self._within(self.concept_mass, self.beam.concept_bounds)
-        plain = torch.where(allowed, scores[:, 0], -torch.inf)
+        plain = torch.where(allowed, scores, -torch.inf)
         # The first among equals: argmax promises it on no device.
         first = (plain == plain.amax(dim=1, keepdim=True)).to(torch.uint8).argmax(dim=1)
-        found: list[tuple[_Candidate, Tensor] | None] = []
+        found: list[Found | None] = []
         for row, concept in zip(plain, first.tolist(), strict=True):
             literal = Literal(concept)
-            candidate = _Candidate(float(row[concept]), Formula((literal,)))
+            candidate = Candidate(float(row[concept]), Formula((literal,)))
             defined = candidate.score > -torch.inf
             found.append((candidate, self.concepts.holds(literal)) if defined else None)
         return found
 
-    def _extension_scores(self, history: list[list[_Kept]]) -> Tensor:
-        """Score all extensions, shape (neurons, beam, joins, signs, concepts)."""
-        n_neurons, n_inputs = self.measure.shape
-        width = max(1, *(len(kept[-1].candidates) for kept in history))
-        sets = torch.zeros(
-            (n_neurons, width, n_inputs), dtype=torch.bool, device=self.measure.device
-        )
-        for neuron, kept in enumerate(history):
-            for place, members in enumerate(kept[-1].sets):
-                sets[neuron, place] = members
+    def _extended(
+        self, history: dict[int, list[Kept]]
+    ) -> Iterator[tuple[int, list[Extension], Tensor, Tensor]]:
+        """Score all extensions of the last beams.
+
+        Yields
+        ------
+        int
+            A neuron.
+        list of Extension
+            Its extensions.
+        Tensor, shape (extensions, signs, concepts)
+            Their scores, minus infinity where the beam may not hold the formula.
+        Tensor
+            The same where it may not be an explanation.
+        """
+        sets: list[Tensor] = []
+        owners: list[int] = []
+        extensions: dict[int, list[Extension]] = {}
+        for neuron, kept in history.items():
+            extensions[neuron] = self._extensions(kept[-1], sets)
+            owners += [neuron] * (len(sets) - len(owners))
+        rows, owner = torch.stack(sets), torch.tensor(owners, device=self.measure.device)
 
         def left(piece: slice) -> list[Tensor]:
-            members = sets[:, :, piece].to(torch.float64)
-            measured = (members * self.measure[:, None, piece]).flatten(0, 1)
+            members = rows[:, piece]
+            measured = members * self.measure[:, piece][owner]
             if self.weights is not None:
-                members *= self.weights[piece]
-            return [members.flatten(0, 1), measured]
+                return [members * self.weights[piece], measured]
+            # Counts below 2^24 are exact in single precision, and twice as fast.
+            exact = torch.float32 if rows.shape[1] < 1 << 24 else torch.float64
+            return [members.to(exact), measured]
 
-        flat = sets.flatten(0, 1)
-        mass = flat.sum(dim=1, dtype=torch.float64)
-        if self.weights is not None:
-            mass = torch.stack([self.weights[members].sum() for members in flat])
-        inside = torch.stack(
-            [
-                self.measure[neuron, members].sum()
-                for neuron, beam in enumerate(sets)
-                for members in beam
+        products = self.concepts.products(left, len(rows))
+        for neuron, made in extensions.items():
+            allowed, answers = self._extension_scores(neuron, made, products)
+            for place, extension in enumerate(made):
+                used = [literal.concept for literal in extension.literals]
+                allowed[place, :, used] = -torch.inf
+                answers[place, :, used] = -torch.inf
+            yield neuron, made, allowed, answers
+
+    def _extensions(self, kept: Kept, sets: list[Tensor]) -> list[Extension]:
+        """List the extensions of a beam, and add the sets on which they depend."""
+        made = []
+        for parent, (candidate, members) in enumerate(zip(kept.candidates, kept.sets, strict=True)):
+            literals, operators = candidate.formula.literals, candidate.formula.operators
+            made += [
+                Extension(parent, len(sets), join, literals, (*operators, join), len(literals))
+                for join in self.beam.joins
             ]
-        )
-        shape = (n_neurons, width, -1)
-        both_mass, both_inside = (
-            product.view(shape) for product in self.concepts.products(left, len(flat))
-        )
-        parents = (mass.view(shape), inside.view(shape))
-        scores = torch.empty(
-            (n_neurons, width, len(self.beam.joins), len(self.beam.signs), both_mass.shape[-1]),
-            dtype=torch.float64,
-            device=self.measure.device,
-        )
-        for place, join in enumerate(self.beam.joins):
-            for negated in self.beam.signs:
-                scores[:, :, place, int(negated)] = self._joined(
-                    join, negated, parents, (both_mass, both_inside)
-                )
-        for neuron, kept in enumerate(history):
-            scores[neuron, len(kept[-1].candidates) :] = -torch.inf
-            for place, candidate in enumerate(kept[-1].candidates):
-                used = [literal.concept for literal in candidate.formula.literals]
-                scores[neuron, place, :, :, used] = -torch.inf
-        return scores
+            sets.append(members)
+            if not operators or len(self.beam.joins) < 2:
+                continue
+            other = "or" if operators[0] == "and" else "and"
+            run = next((k for k, join in enumerate(operators) if join == other), len(operators))
+            for place in range(run + 1):
+                rest = (*literals[:place], *literals[place + 1 :])
+                without = self._members(Formula(rest, operators[1:]))
+                chain = (literals[place], *rest)
+                kind = f"inner {other}"
+                made.append(Extension(parent, len(sets), kind, chain, (other, *operators), 1))
+                sets.append(without ^ members)
+        return made
 
-    def _joined(
-        self,
-        join: str,
-        negated: bool,
-        parents: tuple[Tensor, Tensor],
-        both: tuple[Tensor, Tensor],
-    ) -> Tensor:
-        """Score "parent join literal", shape (neurons, beam, concepts)."""
-        (parent_mass, parent_inside), (both_mass, both_inside) = parents, both
-        literal_mass, literal_inside = self.concept_mass, self.concept_sum[:, None]
-        total = self.total[:, None, None]
-        if negated:
-            both_mass, both_inside = parent_mass - both_mass, parent_inside - both_inside
-            literal_mass, literal_inside = self.total_mass - literal_mass, total - literal_inside
-        if join == "and":
-            mass, inside = both_mass, both_inside
-        else:
-            mass = parent_mass + literal_mass - both_mass
-            inside = parent_inside + literal_inside - both_inside
-        scores = self._score(inside, mass, total)
-        allowed = self._within(mass, self.beam.formula_bounds)
-        # A joined set that weighs as much as one of its two sides is that side.
-        allowed &= (mass - parent_mass).abs() > self.same
-        allowed &= (mass - literal_mass).abs() > self.same
-        return scores.masked_fill_(~allowed, -torch.inf)
-
-    def _select(self, scores: Tensor, history: list[list[_Kept]]) -> list[_Kept]:
-        flat = scores.flatten(1)
-        wanted = min(flat.shape[1], 4 * self.beam.width + 16)
-        cutoff = flat.topk(wanted, dim=1).values[:, -1:]
-        return [
-            self._keep(row, float(limit), scores.shape[1:], kept)
-            for row, limit, kept in zip(flat, cutoff, history, strict=True)
-        ]
+    def _extension_scores(
+        self, neuron: int, extensions: list[Extension], products: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Score the extensions of a neuron: what is fixed, and the literal where it decides."""
+        device = self.measure.device
+        rows = torch.tensor([extension.row for extension in extensions], device=device)
+        first = {e.parent: e.row for e in reversed(extensions)}
+        parents = torch.tensor([first[e.parent] for e in extensions], device=device)
+        kinds = [extension.kind for extension in extensions]
+        ends_or, inner_and, ends = (
+            torch.tensor([kind in chosen for kind in kinds], device=device)[:, None]
+            for chosen in (("or",), ("inner and",), ("and", "or"))
+        )
+        keeps = torch.tensor([kind != "and" for kind in kinds], device=device)[:, None]
+        sums = []  # of weights, then of the measure: what is fixed, free, and the literal in it
+        for product, concept, total in zip(
+            products,
+            (self.concept_mass, self.concept_sum[neuron]),
+            (self.total.new_tensor(self.total_mass), self.total[neuron]),
+            strict=True,
+        ):
+            free, both = product[rows][:, -1:], product[rows][:, :-1]
+            fixed = torch.where(keeps, product[parents][:, -1:], 0.0)
+            fixed = torch.where(inner_and, fixed - free, fixed)
+            both = torch.where(ends_or, concept - both, both)
+            free = torch.where(ends_or, total - free, free)
+            sums.append((fixed, free, both))
+        scores: list[Tensor] = []
+        answers: list[Tensor] = []
+        for negated in self.beam.signs:
+            mass, inside = (
+                fixed + (free - both if negated else both) for fixed, free, both in sums
+            )
+            fixed, free, _ = sums[0]
+            literal = self.total_mass - self.concept_mass if negated else self.concept_mass
+            # A set that weighs as much as without the literal or with it everywhere is no news,
+            # nor is one that weighs as much as the literal when it lies within it or around it.
+            news = ((mass - fixed).abs() > self.same) & ((mass - fixed - free).abs() > self.same)
+            news &= ~ends | ((mass - literal).abs() > self.same)
+            each = self._score(inside, mass, self.total[neuron])
+            for found, bounds in (
+                (scores, self.beam.step_bounds),
+                (answers, self.beam.formula_bounds),
+            ):
+                allowed = news & self._within(mass, bounds)
+                found.append(torch.where(allowed, each, -torch.inf))
+        return torch.stack(scores, dim=1), torch.stack(answers, dim=1)
 
     def _keep(
-        self, scores: Tensor, cutoff: float, shape: torch.Size, history: list[_Kept]
-    ) -> _Kept:
-        """Keep the best formulas of one neuron that are no repetition of another."""
+        self,
+        scores: Tensor,
+        extensions: Sequence[Extension],
+        width: int,
+        history: list[Kept],
+    ) -> Kept:
+        """Keep the best formulas of one neuron that are no repetition of another.
+
+        `scores` has the shape (extensions, signs, concepts).
+        """
+        flat = scores.flatten()
+        defined = int((flat > -torch.inf).sum())
+        wanted = min(defined, 4 * width + 16) if width else 0
         while True:
+            kept = Kept()
+            if not wanted:
+                return kept
             # All that tie with the last are taken, so that their order decides, not topk's.
-            taken = ((scores >= cutoff) & (scores > -torch.inf)).nonzero()[:, 0]
-            places = torch.unravel_index(taken, shape)
-            candidates = {
-                candidate.formula: candidate
-                for candidate in map(
-                    lambda score, *place: self._candidate(score, place, history),
-                    scores[taken].tolist(),
-                    *(place.tolist() for place in places),
-                )
-            }
-            kept = _Kept()
+            taken = (flat >= flat.topk(wanted).values[-1]).nonzero()[:, 0]
+            places = (place.tolist() for place in torch.unravel_index(taken, scores.shape))
+            candidates = {}
+            for score, extension, sign, concept in zip(flat[taken].tolist(), *places, strict=True):
+                literal = Literal(concept, self.beam.signs[sign])
+                formula = extensions[extension].formula(literal)
+                candidates[formula] = Candidate(score, formula)
             for candidate in sorted(candidates.values(), key=lambda each: each.order):
-                members = self._members(candidate)
-                if not self._repeats(candidate, members, [*history, kept]):
+                members = self._members(candidate.formula)
+                literals = candidate.formula.literals
+                if len(literals) > 1 and any(
+                    torch.equal(self.concepts.holds(literal), members) for literal in literals
+                ):
+                    continue
+                if not repeats(candidate, members, [*history, kept]):
                     kept.candidates.append(candidate)
                     kept.sets.append(members)
-                    if len(kept.candidates) == self.beam.width:
+                    if len(kept.candidates) == width:
                         return kept
-            if cutoff == -torch.inf or len(taken) == int((scores > -torch.inf).sum()):
+            if len(taken) == defined:
                 return kept
-            cutoff = float(scores.topk(min(len(scores), 4 * len(taken))).values[-1])
+            wanted = min(defined, 4 * len(taken))
 
-    def _candidate(self, score: float, place: tuple[int, ...], history: list[_Kept]) -> _Candidate:
-        sign, concept = place[-2:]
-        literal = Literal(concept, self.beam.signs[sign])
-        if not history:
-            return _Candidate(score, Formula((literal,)))
-        parent = history[-1].candidates[place[0]].formula
-        literals = (*parent.literals, literal)
-        operators = (*parent.operators, self.beam.joins[place[1]])
-        return _Candidate(score, ordered(Formula(literals, operators)))
-
-    def _members(self, candidate: _Candidate) -> Tensor:
-        literals, operators = candidate.formula.literals, candidate.formula.operators
-        members = self.concepts.holds(literals[0])
-        for operator, literal in zip(operators, literals[1:], strict=True):
+    def _members(self, formula: Formula) -> Tensor:
+        members = self.concepts.holds(formula.literals[0])
+        for operator, literal in zip(formula.operators, formula.literals[1:], strict=True):
             other = self.concepts.holds(literal)
             members = members & other if operator == "and" else members | other
         return members
 
-    @staticmethod
-    def _repeats(candidate: _Candidate, members: Tensor, history: list[_Kept]) -> bool:
-        return any(
-            other.score == candidate.score and torch.equal(other_members, members)
-            for kept in history
-            for other, other_members in zip(kept.candidates, kept.sets, strict=True)
-        )
-
-    def _explanation(self, neuron: int, found: tuple[_Candidate, Tensor] | None) -> Explanation:
+    def _explanation(self, neuron: int, found: Found | None) -> Explanation:
         if found is None:
             return Explanation(neuron, ())
         candidate, members = found
@@ -467,28 +378,3 @@ class _Block:
         if len(literals) == 1:
             return Explanation(neuron, (Term(literals[0].concept),), score=float(score))
         return Explanation(neuron, (), score=float(score), formula=candidate.formula)
-
-
-def ordered(formula: Formula) -> Formula:
-    """Sort the literals that one operator joins: plain ones first, then by concept.
-
-    Parameters
-    ----------
-    formula : Formula
-        A formula.
-
-    Returns
-    -------
-    Formula
-        An equivalent formula, the same for all orders of writing it.
-    """
-    literals: list[Literal] = []
-    run = [formula.literals[0]]
-    operators = formula.operators
-    for place, literal in enumerate(formula.literals[1:]):
-        if place and operators[place] != operators[place - 1]:
-            literals += sorted(run, key=lambda each: (each.negated, each.concept))
-            run = []
-        run.append(literal)
-    literals += sorted(run, key=lambda each: (each.negated, each.concept))
-    return Formula(tuple(literals), operators)

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neuron_eval.explainers._beam import OPERATORS, SAME, Beam, Objective, search_formulas
+from neuron_eval.explainers._beam import search_formulas
+from neuron_eval.explainers._candidates import OPERATORS, SAME, Beam, Objective
 from neuron_eval.explanations import Explanation
 from neuron_eval.functional import _columns
 from neuron_eval.functional._columns import MEMORY_BUDGET, Scored
@@ -26,7 +27,7 @@ def explain_best_auroc(
     weights: Any = None,
     concept_threshold: float = 0.5,
     max_length: int = 1,
-    beam_width: int = 5,
+    beam_width: int = 3,
     operators: Sequence[str] = OPERATORS,
     min_fraction: float | None = None,
     max_fraction: float | None = None,
@@ -35,7 +36,7 @@ def explain_best_auroc(
     """Explain every neuron by the concept or formula that its activations separate best.
 
     With ``max_length=1`` the explanation is a single concept. Above, it may be a formula of
-    several concepts: a beam search extends the `beam_width` best formulas of each length by
+    several concepts, found by beam search: the best formulas of each length are extended by
     every concept and its negation, joined by AND or OR.
 
     Parameters
@@ -50,8 +51,9 @@ def explain_best_auroc(
         A concept is present where its value is at least this.
     max_length : int, default 1
         Most concepts of a formula, at least 1; INVERT goes to 3.
-    beam_width : int, default 5
-        Formulas of each length that are extended, at least 1. Time grows in proportion.
+    beam_width : int, default 3
+        Formulas of each length and last operator that are extended, at least 1. Time grows in
+        proportion.
     operators : sequence of {"and", "or", "not"}, default all three
         What formulas may be built with.
     min_fraction : float, optional
@@ -84,10 +86,15 @@ def explain_best_auroc(
     inputs, 175, in its figure 1).
 
     Of equal scores (to 12 decimals) the shorter formula wins, then the one of the lower concept
-    numbers. A formula names a concept once. One that holds on the same inputs as a shorter one
-    is not considered, and neither is the negation of a concept alone, though it may begin a
-    formula. Whatever the order in which the search found the concepts, those that one operator
-    joins are listed plain ones first, then by number.
+    numbers. A formula names a concept once, and not only negations: what a neuron is not says
+    little. One that holds on the same inputs as a shorter one, or on all inputs, is not
+    considered. Whatever the order in which the search found the concepts, those that one
+    operator joins are listed plain ones first, then by number.
+
+    In two points the search goes beyond that of INVERT, which for a formula such as
+    (a AND b) OR c keeps near copies of c and never comes to a AND b: a concept may also be
+    joined with one inside a formula, and every formula of the beam leaves its best extension by
+    AND and its best by OR before any leaves a second one.
 
     References
     ----------

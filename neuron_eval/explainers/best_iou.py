@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from neuron_eval.binarize import DEFAULT_BINARIZATION, Binarization
-from neuron_eval.explainers._beam import OPERATORS, SAME, Beam, Objective, search_formulas
+from neuron_eval.explainers._beam import search_formulas
+from neuron_eval.explainers._candidates import OPERATORS, SAME, Beam, Objective
 from neuron_eval.explanations import Explanation
 from neuron_eval.functional import _columns
 from neuron_eval.functional._columns import MEMORY_BUDGET
@@ -21,7 +22,7 @@ def explain_best_iou(
     binarization: Binarization = DEFAULT_BINARIZATION,
     concept_threshold: float = 0.5,
     max_length: int = 1,
-    beam_width: int = 5,
+    beam_width: int = 3,
     operators: Sequence[str] = OPERATORS,
     memory_budget: int = MEMORY_BUDGET,
 ) -> list[Explanation]:
@@ -44,8 +45,9 @@ def explain_best_iou(
         A concept is present where its value is at least this.
     max_length : int, default 1
         Most concepts of a formula, at least 1.
-    beam_width : int, default 5
-        Formulas of each length that are extended, at least 1. Time grows in proportion.
+    beam_width : int, default 3
+        Formulas of each length and last operator that are extended, at least 1. Time grows in
+        proportion.
     operators : sequence of {"and", "or", "not"}, default all three
         What formulas may be built with.
     memory_budget : int, default 1 GiB

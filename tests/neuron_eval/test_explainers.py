@@ -328,24 +328,28 @@ def _chains(n_concepts, max_length, operators=("and", "or", "not")):
                     yield Formula(literals, chosen)
 
 
-def _best_formula(concepts, weights, score, operators, bounds=(0.0, 1.0)):
-    """Try every chain of up to three concepts whose every step is new and within the bounds."""
+def _best_formula(concepts, weights, score, operators, bounds=(0.0, 1.0), max_length=3):
+    """Try every chain that has a plain concept and whose every step is new."""
     total, best = weights.sum(), None
     steps: set[Formula] = set()
-    known: dict[int, set[bytes]] = {1: set(), 2: set(), 3: set()}
+    known: dict[int, set[bytes]] = {length: set() for length in range(1, max_length + 1)}
     scores: dict[bytes, float | None] = {}
-    for formula in _chains(concepts.shape[1], 3, operators):
+    for formula in _chains(concepts.shape[1], max_length, operators):
         holds = formula.evaluate(concepts) > 0
         key, mass = holds.tobytes(), weights[holds].sum()
         if formula.length > 1:
             before = Formula(formula.literals[:-1], formula.operators[:-1])
             within = bounds[0] * total - 1e-9 <= mass <= bounds[1] * total + 1e-9
             repeats = any(key in known[length] for length in range(1, formula.length))
-            if before not in steps or not within or repeats:
+            repeats |= any(
+                np.array_equal(Formula((literal,)).evaluate(concepts) > 0, holds)
+                for literal in formula.literals
+            )
+            if before not in steps or not within or repeats or holds.all():
                 continue
         steps.add(formula)
-        known[formula.length].add(key)
-        if mass and (formula.length > 1 or not formula.literals[0].negated):
+        if mass and not all(literal.negated for literal in formula.literals):
+            known[formula.length].add(key)
             if key not in scores:
                 scores[key] = score(holds)
             value = scores[key]
@@ -360,7 +364,7 @@ def _as_formula(explanation):
     return Formula((Literal(explanation.terms[0].concept),))
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 def test_a_wide_beam_finds_the_best_auroc_of_all_formulas(seed):
     rng = np.random.default_rng(seed)
     concepts = (rng.random((30, 4)) < rng.uniform(0.1, 0.9, 4)).astype(float)
@@ -386,25 +390,32 @@ def test_a_wide_beam_finds_the_best_auroc_of_all_formulas(seed):
             return None if holds.all() else roc_auc_score(holds, row, sample_weight=weights)
 
         value, formula = _best_formula(concepts, weights, score, operators, bounds)
-        assert explanation.score == pytest.approx(value, abs=1e-12)
-        assert _as_formula(explanation).length == formula.length
         holds = _as_formula(explanation).evaluate(concepts) > 0
-        assert score(holds) == pytest.approx(value, abs=1e-12)
+        assert explanation.score == pytest.approx(score(holds), abs=1e-12)
+        if bounds == (0.0, 1.0):
+            assert explanation.score == pytest.approx(value, abs=1e-12)
+            assert _as_formula(explanation).length == formula.length
+        else:  # the way to a formula is bound less than the formula itself
+            assert explanation.score >= value - 1e-12
+            if explanation.formula is not None:
+                share = np.average(holds, weights=weights)
+                assert bounds[0] - 1e-9 <= share <= bounds[1] + 1e-9
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_a_wide_beam_finds_the_best_iou_of_all_formulas(seed):
     rng = np.random.default_rng(seed)
     concepts = (rng.random((30, 4)) < rng.uniform(0.1, 0.9, 4)).astype(float)
     active = rng.random((30, 3)) < 0.3
     weights = rng.integers(1, 4, size=30).astype(float) if seed % 2 else np.ones(30)
-    operators = [("and", "or", "not"), ("and", "not"), ("or",)][seed % 3]
+    operators = [("and", "or", "not"), ("and", "not"), ("or",), ("and", "or")][seed % 4]
+    max_length = 4 if seed == 3 else 3
     found = explain_best_iou(
         active.astype(float),
         concepts,
         weights=weights,
         binarization=AlreadyBinary(),
-        max_length=3,
+        max_length=max_length,
         beam_width=100_000,
         operators=operators,
     )
@@ -413,7 +424,7 @@ def test_a_wide_beam_finds_the_best_iou_of_all_formulas(seed):
         def score(holds, row=row):
             return weights[holds & row].sum() / weights[holds | row].sum() or None
 
-        value, formula = _best_formula(concepts, weights, score, operators)
+        value, formula = _best_formula(concepts, weights, score, operators, max_length=max_length)
         assert explanation.score == pytest.approx(value, abs=1e-12)
         assert _as_formula(explanation).length == formula.length
         assert score(_as_formula(explanation).evaluate(concepts) > 0) == pytest.approx(value)
@@ -422,10 +433,10 @@ def test_a_wide_beam_finds_the_best_iou_of_all_formulas(seed):
 @given(
     st.integers(0, 10_000),
     st.sampled_from(["best_auroc", "best_iou"]),
-    st.integers(1, 3),
+    st.integers(1, 5),
     st.booleans(),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_score_is_that_of_the_metric(seed, name, max_length, weighted):
     """And weights stand for repetitions, and no row order matters."""
     rng = np.random.default_rng(seed)
@@ -463,19 +474,35 @@ def test_longer_formulas_score_no_less(planted, name):
     assert np.all(np.diff(scores, axis=0) >= 0)
 
 
-def test_a_planted_formula_is_found():
+PLANTED = {
+    "(c7 OR c30) AND NOT c3": (((7, False), (30, False), (3, True)), ("or", "and")),
+    "(c7 AND c30) OR c3": (((7, False), (30, False), (3, False)), ("and", "or")),
+    "(c7 OR c30) AND c3": (((7, False), (30, False), (3, False)), ("or", "and")),
+    "(c7 AND NOT c30) OR c3": (((7, False), (30, True), (3, False)), ("and", "or")),
+    "c3 OR c7 OR c30": (((3, False), (7, False), (30, False)), ("or", "or")),
+    "c3 AND c7 AND NOT c30": (((3, False), (7, False), (30, True)), ("and", "and")),
+}
+
+
+def test_planted_formulas_of_every_kind_are_found():
+    """The search is told nothing of them, and a plain beam search misses the second and third."""
     rng = np.random.default_rng(5)
-    concepts = (rng.random((4000, 40)) < 0.2).astype(np.float32)
-    formula = Formula((Literal(7), Literal(30), Literal(3, True)), ("or", "and"))
-    active = formula.evaluate(concepts)
-    activations = (active + 0.3 * rng.normal(size=4000))[:, None]
-    [auroc] = explain_best_auroc(activations, concepts, max_length=3)
-    [iou] = explain_best_iou(
-        activations, concepts, max_length=3, binarization=TopFraction(float(active.mean()))
-    )
-    assert auroc.formula == iou.formula == formula
-    texts = [f"c{j}" for j in range(40)]
-    assert auroc.formula.text(texts) == "(c7 OR c30) AND NOT c3"
+    concepts = (rng.random((6000, 40)) < rng.uniform(0.1, 0.3, 40)).astype(np.float32)
+    concepts[:, [3, 7, 30]] = rng.random((6000, 3)) < 0.2
+    formulas = [
+        Formula(tuple(Literal(*literal) for literal in literals), operators)
+        for literals, operators in PLANTED.values()
+    ]
+    holds = np.stack([formula.evaluate(concepts) for formula in formulas], axis=1)
+    activations = holds + 0.2 * rng.normal(size=holds.shape)
+    found = explain_best_auroc(activations, concepts, max_length=3)
+    assert [explanation.formula for explanation in found] == formulas
+    texts = [f"c{column}" for column in range(40)]
+    assert [formula.text(texts) for formula in formulas] == list(PLANTED)
+    exact = explain_best_iou(holds, concepts, max_length=3, binarization=AlreadyBinary())
+    for explanation, formula in zip(exact, formulas, strict=True):
+        if formula != formulas[1]:  # no part of it but c3 has a high IoU: the way to it is shut
+            assert (explanation.formula, explanation.score) == (formula, 1.0)
 
 
 def test_ties_go_to_the_shorter_and_the_lower():
