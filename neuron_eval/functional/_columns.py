@@ -22,8 +22,11 @@ from neuron_eval.validation import InputError, check_activations, check_concepts
 #: Bytes that one metric call may use for its working copies, unless the caller says otherwise.
 MEMORY_BUDGET = 1 << 30
 
-# Of the budget, this much holds each side of a block; the rest is for what is made on the way.
-_HELD_SHARE, _WORK_SHARE = 3 / 8, 1 / 4
+# Of the budget, a quarter holds each side of a block, one is for what is made on the way, and one
+# for the buffers of the libraries.
+_SHARES = 4
+# Bytes a member of a set: itself, its complement or transpose, and its number in a list.
+_SET_BYTES = 4
 # Columns of a side at most: enough for matrix products at full speed.
 _WIDEST_BLOCK = 2048
 # float64 arrays of the size of a piece, or of a tile, that are alive at a time.
@@ -36,6 +39,23 @@ _LONGEST_TILE = 1 << 24
 _SHORTEST_TILE, _NARROWEST_PIECE = 256, 16
 
 Prepare = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is made of the neurons, or the concepts, of a block before they are scored.
+
+    Attributes
+    ----------
+    prepare : callable
+        Turns rows of values, shape (columns, n_inputs), a view of the input, into a tensor of the
+        same shape.
+    kept : int
+        Bytes a value that this takes.
+    """
+
+    prepare: Prepare
+    kept: int
 
 
 @dataclass(frozen=True)
@@ -109,8 +129,8 @@ def check(activations: Any, concepts: Any, weights: Any) -> Scored:
 def each_block(
     scored: Scored,
     memory_budget: int,
-    neurons: Prepare,
-    concepts: Prepare,
+    neurons: Side,
+    concepts: Side,
     visit: Callable[[slice, slice, Tensor, Tensor], None],
     *,
     outer: Literal["neurons", "concepts"] = "neurons",
@@ -123,9 +143,8 @@ def each_block(
         Checked input.
     memory_budget : int
         Bytes for working copies.
-    neurons, concepts : callable
-        Turn rows of values, shape (columns, n_inputs), a view of the input, into what is needed
-        of them, of the same shape; at most eight bytes a value.
+    neurons, concepts : Side
+        What is made of them.
     visit : callable
         Takes the neurons and the concepts of a block, as slices, and what was made of them.
     outer : {"neurons", "concepts"}, default "neurons"
@@ -138,15 +157,18 @@ def each_block(
         If the budget is not positive.
     """
     _check_budget(memory_budget)
-    width = int(memory_budget * _HELD_SHARE) // (8 * scored.n_inputs)
-    width = min(max(width, 1), _WIDEST_BLOCK)
     first, second = (scored.activations, neurons), (scored.concepts, concepts)
     if outer == "concepts":
         first, second = second, first
-    for these in spans(first[0].shape[1], width):
-        left = first[1](first[0][:, these].T)
-        for those in spans(second[0].shape[1], width):
-            right = second[1](second[0][:, those].T)
+
+    def blocks(matrix: Tensor, side: Side) -> Iterator[slice]:
+        width = int(memory_budget) // _SHARES // max(side.kept * scored.n_inputs, 1)
+        return spans(matrix.shape[1], min(max(width, 1), _WIDEST_BLOCK))
+
+    for these in blocks(*first):
+        left = first[1].prepare(first[0][:, these].T)
+        for those in blocks(*second):
+            right = second[1].prepare(second[0][:, those].T)
             if outer == "neurons":
                 visit(these, those, left, right)
             else:
@@ -158,8 +180,8 @@ def each_block(
 def fill(
     scored: Scored,
     memory_budget: int,
-    neurons: Prepare,
-    concepts: Prepare,
+    neurons: Side,
+    concepts: Side,
     score: Callable[[Tensor, Tensor], Tensor],
     *,
     outer: Literal["neurons", "concepts"] = "neurons",
@@ -215,7 +237,7 @@ def tiles(
     slice
         Inputs.
     """
-    length = int(memory_budget * _WORK_SHARE) // (8 * _TILE_COPIES * n_columns)
+    length = int(memory_budget) // _SHARES // (8 * _TILE_COPIES * n_columns)
     if device.type == "cpu":
         length = min(length, _TILE_VALUES // n_columns)
     return spans(n_inputs, min(max(length, _SHORTEST_TILE), _LONGEST_TILE))
@@ -246,7 +268,7 @@ def rows_of(matrix: Tensor, memory_budget: int, copies: int = 3) -> Iterator[tup
         If the budget is not positive.
     """
     _check_budget(memory_budget)
-    yield from _copies_of(matrix.T, max(1, memory_budget // (8 * copies * matrix.shape[0])))
+    yield from _copies_of(matrix.T, max(1, int(memory_budget) // (8 * copies * matrix.shape[0])))
 
 
 def pieces(rows: Tensor, memory_budget: int) -> Iterator[tuple[slice, Tensor]]:
@@ -276,7 +298,7 @@ def _copies_of(rows: Tensor, width: int) -> Iterator[tuple[slice, Tensor]]:
 
 def piece_width(n_values: int, memory_budget: int, device: torch.device) -> int:
     """Say how many rows of `n_values` a piece has."""
-    width = int(memory_budget * _WORK_SHARE) // (8 * _PIECE_COPIES * n_values)
+    width = int(memory_budget) // _SHARES // (8 * _PIECE_COPIES * n_values)
     if device.type == "cpu":
         width = min(width, max(_NARROWEST_PIECE, _PIECE_VALUES // n_values))
     return max(width, 1)
@@ -298,8 +320,8 @@ def _check_budget(memory_budget: int) -> None:
         )
 
 
-def by_rows(prepare: Prepare, dtype: torch.dtype, memory_budget: int) -> Prepare:
-    """Let a function of contiguous rows prepare a block, a piece at a time.
+def by_rows(prepare: Prepare, dtype: torch.dtype, memory_budget: int) -> Side:
+    """Let a function of contiguous rows prepare a side, a piece at a time.
 
     Parameters
     ----------
@@ -312,8 +334,8 @@ def by_rows(prepare: Prepare, dtype: torch.dtype, memory_budget: int) -> Prepare
 
     Returns
     -------
-    callable
-        From any rows to what `prepare` makes of them.
+    Side
+        What `prepare` makes of any rows.
     """
 
     def prepared(rows: Tensor) -> Tensor:
@@ -322,12 +344,11 @@ def by_rows(prepare: Prepare, dtype: torch.dtype, memory_budget: int) -> Prepare
             held[piece] = prepare(values)
         return held
 
-    return prepared
+    return Side(prepared, _SET_BYTES if dtype == torch.bool else dtype.itemsize)
 
 
-def as_they_are(rows: Tensor) -> Tensor:
-    """Prepare nothing."""
-    return rows
+#: The values themselves.
+AS_THEY_ARE = Side(lambda rows: rows, 0)
 
 
 def binarizer(scored: Scored, binarization: Binarization) -> Prepare:
@@ -348,9 +369,14 @@ def binarizer(scored: Scored, binarization: Binarization) -> Prepare:
     return lambda rows: binarization.apply(rows, scored.weights)
 
 
-def active(scored: Scored, binarization: Binarization, memory_budget: int) -> Prepare:
-    """Return a function that marks the active inputs of a block; see `binarizer`."""
+def active_sets(scored: Scored, binarization: Binarization, memory_budget: int) -> Side:
+    """Make sets of the inputs where neurons are active; see `binarizer`."""
     return by_rows(binarizer(scored, binarization), torch.bool, memory_budget)
+
+
+def present_sets(concept_threshold: float) -> Side:
+    """Make sets of the inputs where concepts are present; see `present`."""
+    return Side(present(concept_threshold), _SET_BYTES)
 
 
 def present(concept_threshold: float) -> Prepare:

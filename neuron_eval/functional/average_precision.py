@@ -58,8 +58,8 @@ def auprc(
     return _columns.fill(
         scored,
         memory_budget,
-        _columns.active(scored, binarization, memory_budget),
-        _columns.as_they_are,
+        _columns.active_sets(scored, binarization, memory_budget),
+        _columns.AS_THEY_ARE,
         lambda sets, scores: average_precision(sets, scores, scored.weights, memory_budget),
     )
 
@@ -107,8 +107,8 @@ def inverse_auprc(
     return _columns.fill(
         scored,
         memory_budget,
-        _columns.as_they_are,
-        _columns.present(concept_threshold),
+        _columns.AS_THEY_ARE,
+        _columns.present_sets(concept_threshold),
         lambda scores, sets: average_precision(sets, scores, scored.weights, memory_budget).T,
         outer="concepts",
     )
@@ -168,7 +168,7 @@ def _by_running_sums(
             ends = tie_groups(row[order][None, :]).last
             depth = mass[order].cumsum(dim=0)[ends]
             # A gain and a running sum for every input, in double precision.
-            width = max(1, memory_budget // (4 * 8 * len(order)))
+            width = max(1, int(memory_budget) // (4 * 8 * len(order)))
             for block in _columns.spans(len(sets), width):
                 found = (members[order, block] * mass[order][:, None]).cumsum_(dim=0)[ends]
                 gained = found.diff(dim=0, prepend=torch.zeros_like(found[:1]))

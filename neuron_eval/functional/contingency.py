@@ -133,8 +133,8 @@ def contingency(
     _columns.each_block(
         scored,
         memory_budget,
-        _columns.active(scored, binarization, memory_budget),
-        _columns.present(concept_threshold),
+        _columns.active_sets(scored, binarization, memory_budget),
+        _columns.present_sets(concept_threshold),
         count,
     )
     active, inactive = by_neuron

@@ -57,8 +57,8 @@ def pearson_correlation(
     return _columns.fill(
         scored,
         memory_budget,
-        _columns.as_they_are,
-        _columns.as_they_are,
+        _columns.AS_THEY_ARE,
+        _columns.AS_THEY_ARE,
         lambda left, right: _cosines(left, right, scored.weights, memory_budget, _from_mean),
     )
 
@@ -102,8 +102,8 @@ def cosine_similarity(
     return _columns.fill(
         scored,
         memory_budget,
-        _columns.as_they_are,
-        _columns.as_they_are,
+        _columns.AS_THEY_ARE,
+        _columns.AS_THEY_ARE,
         lambda left, right: _cosines(left, right, scored.weights, memory_budget, _from_zero),
     )
 

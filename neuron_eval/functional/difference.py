@@ -61,5 +61,5 @@ def mean_activation_difference(
         return gained.T * (1 / inside + 1 / outside)
 
     return _columns.fill(
-        scored, memory_budget, _columns.as_they_are, _columns.present(concept_threshold), score
+        scored, memory_budget, _columns.AS_THEY_ARE, _columns.present_sets(concept_threshold), score
     )

@@ -82,7 +82,7 @@ def wpmi(
     return _columns.fill(
         scored,
         memory_budget,
-        _columns.active(scored, binarization, memory_budget),
-        _columns.as_they_are,
+        _columns.active_sets(scored, binarization, memory_budget),
+        _columns.AS_THEY_ARE,
         score,
     )

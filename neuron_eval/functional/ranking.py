@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neuron_eval.binarize import DEFAULT_BINARIZATION, Binarization
 from neuron_eval.functional import _columns
-from neuron_eval.functional._columns import MEMORY_BUDGET, Prepare, Scored
+from neuron_eval.functional._columns import MEMORY_BUDGET, Scored, Side
 from neuron_eval.functional._members import member_sums, reference_sides
 from neuron_eval.functional._order import midranks, rank_type
 from neuron_eval.functional.correlation import rank_correlation
@@ -63,7 +63,7 @@ def auroc(
     return _columns.fill(
         scored,
         memory_budget,
-        _columns.active(scored, binarization, memory_budget),
+        _columns.active_sets(scored, binarization, memory_budget),
         _ranks(scored, memory_budget),
         lambda sets, ranks: _mann_whitney(sets, ranks, scored.weights, memory_budget),
         outer="concepts",
@@ -119,7 +119,7 @@ def inverse_auroc(
         scored,
         memory_budget,
         _ranks(scored, memory_budget),
-        _columns.present(concept_threshold),
+        _columns.present_sets(concept_threshold),
         lambda ranks, sets: _mann_whitney(sets, ranks, scored.weights, memory_budget).T,
     )
 
@@ -176,7 +176,7 @@ def spearman_correlation(
     )
 
 
-def _ranks(scored: Scored, memory_budget: int) -> Prepare:
+def _ranks(scored: Scored, memory_budget: int) -> Side:
     kind = rank_type(scored.n_inputs, scored.weights)
     return _columns.by_rows(lambda rows: midranks(rows, scored.weights, kind), kind, memory_budget)
 

@@ -79,7 +79,7 @@ def pearson_correlation_top_and_random(
         n_each,
         seed,
         memory_budget,
-        _columns.as_they_are,
+        _values,
     )
 
 
@@ -235,8 +235,8 @@ def _top_and_random(
     _columns.each_block(
         scored,
         memory_budget,
-        _columns.active(scored, binarization, memory_budget),
-        _columns.as_they_are,
+        _columns.active_sets(scored, binarization, memory_budget),
+        _columns.AS_THEY_ARE,
         visit,
     )
     return scores
@@ -252,6 +252,10 @@ def _correlate(
         for side in (neurons, concepts)
     )
     return torch.bmm(right.view(n, m, k), left[:, :, None])[:, :, 0].clamp_(-1.0, 1.0)
+
+
+def _values(rows: Tensor) -> Tensor:
+    return rows
 
 
 def _ranks(rows: Tensor) -> Tensor:
