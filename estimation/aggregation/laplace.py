@@ -1,53 +1,35 @@
 """The one-pair model: labels of one (neuron, concept) in milliseconds, without a sampler.
 
-The label model is that of ``density`` for one concept with known error rates:
-
-    logit P(c_i = 1) = b . x_i,  x_i = (1, logit s_i, asinh a_i, normal score of the rank of a_i),
-
-labels summed out over the ratings. The prior on b decides everything when ratings are few, so it is
-a mixture: trust in the concept prior, a miscalibrated one, and distrust, weighted by their
-evidence. Each component is fitted by Newton's method; the posterior is then sampled by importance
-resampling from t-distributions at the modes, so that it is exact up to Monte Carlo error.
+Labels depend on concept prior and activation as ``label_prior`` says, counts of ratings on the
+label as ``rating_likelihood`` says, and labels are summed out. The mixture of opinions, raters'
+rates and the correlation of their errors on one item are fitted together: each opinion at its mode,
+then the posterior by importance resampling from t-distributions at the modes, so that it is exact
+up to Monte Carlo error.
 """
 
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Iterator
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, gammaln, log_expit, logit, logsumexp, ndtri
-from scipy.stats import rankdata
+from scipy.special import expit, log_expit, logit, logsumexp
 
+from estimation.aggregation.importance import find_mode, log_normal, weighted_draws
+from estimation.aggregation.label_prior import (
+    COMPONENTS,
+    N_COEFFICIENTS,
+    Component,
+    label_features,
+)
 from estimation.aggregation.priors import item_indices
-from estimation.checks import EstimationError, FloatArray, probability_vector, standardized
+from estimation.aggregation.rating_likelihood import CountsLikelihood, counts_likelihood
+from estimation.checks import EstimationError, FloatArray, standardized
+from estimation.label_totals import LabelTotals
 from estimation.ratings import RatingsError, rating_counts
 
-PROPOSAL_DF = 5.0
-
-
-@dataclass(frozen=True)
-class Component:
-    """One opinion of the concept prior: independent normals on b.
-
-    Attributes
-    ----------
-    name : str
-        What the opinion is called.
-    mean, sd : tuple of float
-        Of intercept, slope on the logit of the prior, slope on asinh, slope on the normal score.
-    """
-
-    name: str
-    mean: tuple[float, float, float, float]
-    sd: tuple[float, float, float, float]
-
-
-COMPONENTS = (
-    Component("trust", (0.0, 1.0, 0.0, 0.0), (0.5, 0.15, 0.3, 0.3)),
-    Component("miscalibrated", (-1.0, 0.8, 0.5, 0.0), (1.2, 0.3, 0.7, 0.7)),
-    Component("distrust", (-3.0, 0.6, 1.5, 0.0), (3.0, 0.4, 1.5, 1.5)),
-)
+#: Inputs whose posterior is computed at once: draws x inputs stays within some megabytes.
+CHUNK = 8192
 
 
 class LaplaceMixture:
@@ -56,9 +38,13 @@ class LaplaceMixture:
     Parameters
     ----------
     miss_rate, false_alarm_rate : float
-        Raters' error rates, in (0, 1), with a sum below 1.
+        Raters' expected error rates, in (0, 1), with a sum below 1.
+    rate_sd : float
+        Doubt about each of them: standard deviation on the logit. 0 takes them as known.
     within_item_correlation : float
-        Correlation tau of raters' errors on one item: n answers count as n / (1 + (n - 1) tau).
+        Expected correlation of raters' answers on one item given its label, in [0, 1).
+    correlation_sd : float
+        Doubt about it: standard deviation on the logit; without effect where it is 0.
     clip : float
         The concept prior is clipped to [clip, 1 - clip].
     components : sequence of Component
@@ -74,10 +60,14 @@ class LaplaceMixture:
         Posterior probability of each component.
     coefficients_ : ndarray, shape (n_proposals, 4)
         Weighted draws of b, see ``weights_``.
+    miss_rates_, false_alarm_rates_, correlations_ : ndarray, shape (n_proposals,)
+        Weighted draws of the raters' rates, same rows.
     weights_ : ndarray, shape (n_proposals,)
         Importance weights, summing to 1.
     n_effective_ : float
         Effective number of those draws.
+    features_ : ndarray, shape (n_inputs, 4)
+        Features of every input.
     """
 
     def __init__(
@@ -85,7 +75,9 @@ class LaplaceMixture:
         *,
         miss_rate: float = 0.23,
         false_alarm_rate: float = 0.23,
+        rate_sd: float = 0.5,
         within_item_correlation: float = 0.1,
+        correlation_sd: float = 0.7,
         clip: float = 1e-4,
         components: tuple[Component, ...] = COMPONENTS,
         n_proposals: int = 2000,
@@ -93,11 +85,28 @@ class LaplaceMixture:
     ) -> None:
         self.miss_rate = miss_rate
         self.false_alarm_rate = false_alarm_rate
+        self.rate_sd = rate_sd
         self.within_item_correlation = within_item_correlation
+        self.correlation_sd = correlation_sd
         self.clip = clip
         self.components = components
         self.n_proposals = n_proposals
         self.seed = seed
+
+    def settings(self) -> dict[str, Any]:
+        """Return the parameters that the object was made with, to make others like it."""
+        names = (
+            "miss_rate",
+            "false_alarm_rate",
+            "rate_sd",
+            "within_item_correlation",
+            "correlation_sd",
+            "clip",
+            "components",
+            "n_proposals",
+            "seed",
+        )
+        return {name: getattr(self, name) for name in names}
 
     def fit(self, activation: ArrayLike, prior: ArrayLike, ratings: pd.DataFrame) -> Self:
         """Fit one pair.
@@ -150,7 +159,7 @@ class LaplaceMixture:
         activation, prior
             As in `fit`.
         items : ndarray, shape (n_items,), int64
-            Indices of the rated inputs, each once.
+            Indices of the rated inputs, each once; none is allowed: the prior alone then speaks.
         n, k : array-like, shape (n_items,)
             Counts.
 
@@ -162,60 +171,159 @@ class LaplaceMixture:
         Raises
         ------
         EstimationError
-            As in `fit`.
+            As in `fit`; also when counts do not fit the items.
+        """
+        return self.fit_features(label_features(activation, prior, clip=self.clip), items, n, k)
+
+    def fit_features(
+        self, features: FloatArray, items: NDArray[np.int64], n: ArrayLike, k: ArrayLike
+    ) -> Self:
+        """Fit one pair from the features of its inputs, made once for many fits.
+
+        Parameters
+        ----------
+        features : ndarray, shape (n_inputs, 4), float64
+            From `label_features`.
+        items, n, k
+            As in `fit_counts`.
+
+        Returns
+        -------
+        LaplaceMixture
+            This object, fitted.
+
+        Raises
+        ------
+        EstimationError
+            As in `fit_counts`.
         """
         self._check_settings()
-        scaled = standardized(activation)
-        probabilities = probability_vector(prior, "prior", scaled.size)
-        logits = logit(np.clip(probabilities, self.clip, 1 - self.clip))
-        # asinh follows large activations without being carried off by them, the rank does not mind
-        # their scale; together they bend as skewed activations need it
-        score = ndtri((rankdata(scaled) - 0.5) / scaled.size)
-        self._design = np.column_stack(
-            [
-                np.ones(scaled.size),
-                logits,
-                standardized(np.arcsinh(scaled)),
-                standardized(score),
-            ]
+        self.features_ = features
+        self.items_, self.n_, self.k_ = _checked_counts(items, n, k, features.shape[0])
+        # few distinct (n, k): their likelihood is computed once each
+        self._cells, self._cell = np.unique(
+            np.stack([self.n_, self.k_], axis=1), axis=0, return_inverse=True
         )
-        self._items = np.asarray(items, dtype=np.int64)
-        self._evidence = self._log_ratio(np.asarray(n, float), np.asarray(k, float))
+        self._cell = self._cell.reshape(-1)
+        self._cell_sizes = np.bincount(self._cell, minlength=len(self._cells)).astype(np.float64)
         self._sample()
         return self
 
     def concept_draws(self, *, n_draws: int = 400) -> FloatArray:
-        """Compute P(c_i = 1 | b, ratings) for every input.
+        """Compute P(c_i = 1 | b, rates, ratings) for every input.
 
         Parameters
         ----------
         n_draws : int
-            Draws of b, resampled by weight (systematically, so evenly).
+            Draws, resampled by weight (systematically, so evenly).
 
         Returns
         -------
         ndarray, shape (n_draws, n_inputs), float64
             Rows match those of `prediction_draws`.
         """
-        z = self._coefficients(n_draws) @ self._design.T
-        z[:, self._items] += self._evidence
+        picked = self._picked(n_draws)
+        z = self.coefficients_[picked] @ self.features_.T
+        z[:, self.items_] += self._evidence(picked)
         result: FloatArray = expit(z, out=z)
         return result
 
     def prediction_draws(self, *, n_draws: int = 400) -> FloatArray:
         """Compute P(c_i = 1 | b), before an input's own ratings; see `concept_draws`."""
-        z = self._coefficients(n_draws) @ self._design.T
+        z = self.coefficients_[self._picked(n_draws)] @ self.features_.T
         result: FloatArray = expit(z, out=z)
         return result
 
-    def _coefficients(self, n_draws: int) -> FloatArray:
+    def label_totals(self, activation: ArrayLike, *, n_draws: int = 400) -> LabelTotals:
+        """Sum the labels' posterior over all inputs, without holding draws x inputs in memory.
+
+        Parameters
+        ----------
+        activation : array-like, shape (n_inputs,)
+            Activations of the neuron that is scored.
+        n_draws : int
+            Draws.
+
+        Returns
+        -------
+        LabelTotals
+
+        Raises
+        ------
+        EstimationError
+            When the activations cannot be used.
+        """
+        scaled = standardized(activation)
+        self._check_size(scaled.size)
+        picked = self._picked(n_draws)
+        coefficients = self.coefficients_[picked]
+        totals = LabelTotals.zeros(n_draws, scaled.size)
+        for rows in self._chunks():
+            totals.add(expit(self.features_[rows] @ coefficients.T), scaled[rows])
+        # rated inputs: their prediction out, their posterior in
+        z = self.features_[self.items_] @ coefficients.T
+        totals.add(expit(z), scaled[self.items_], sign=-1)
+        totals.add(expit(z + self._evidence(picked).T), scaled[self.items_])
+        return totals
+
+    def label_means(self, *, n_draws: int = 64) -> FloatArray:
+        """Compute the posterior probability of every input's label.
+
+        Parameters
+        ----------
+        n_draws : int
+            Draws of the parameters to average over.
+
+        Returns
+        -------
+        ndarray, shape (n_inputs,), float64
+        """
+        picked = self._picked(n_draws)
+        coefficients = self.coefficients_[picked]
+        means = np.empty(self.features_.shape[0])
+        for rows in self._chunks():
+            means[rows] = expit(self.features_[rows] @ coefficients.T).mean(axis=1)
+        z = self.features_[self.items_] @ coefficients.T
+        means[self.items_] = expit(z + self._evidence(picked).T).mean(axis=1)
+        return means
+
+    def mean_rates(self) -> tuple[float, float, float]:
+        """Average miss rate, false-alarm rate and within-item correlation over the posterior."""
+        miss, false_alarm, correlation = (
+            float(self.weights_ @ values)
+            for values in (self.miss_rates_, self.false_alarm_rates_, self.correlations_)
+        )
+        return miss, false_alarm, correlation
+
+    def coefficient_covariance(self) -> FloatArray:
+        """Compute the posterior covariance of the coefficients b, shape (4, 4)."""
+        off = self.coefficients_ - self.weights_ @ self.coefficients_
+        covariance: FloatArray = (off * self.weights_[:, None]).T @ off
+        return covariance
+
+    def _chunks(self) -> Iterator[slice]:
+        for start in range(0, self.features_.shape[0], CHUNK):
+            yield slice(start, start + CHUNK)
+
+    def _check_size(self, n_inputs: int) -> None:
+        if n_inputs != self.features_.shape[0]:
+            msg = f"activation: {n_inputs} inputs, but the fit has {self.features_.shape[0]}"
+            raise EstimationError(msg)
+
+    def _picked(self, n_draws: int) -> NDArray[np.int64]:
+        """Resample draws by weight."""
         if n_draws < 1:
             msg = f"n_draws: {n_draws} is below 1"
             raise EstimationError(msg)
         places = (np.arange(n_draws) + 0.5) / n_draws
         picked = np.searchsorted(np.cumsum(self.weights_), places)
-        rows: FloatArray = self.coefficients_[np.minimum(picked, self.weights_.size - 1)]
-        return rows
+        return np.minimum(picked, self.weights_.size - 1).astype(np.int64)
+
+    def _evidence(self, picked: NDArray[np.int64]) -> FloatArray:
+        """Log likelihood ratio of present to absent of each rated input, shape (m, n_items)."""
+        table = self._likelihood(self._theta[picked])
+        ratio: FloatArray = (table.present - table.absent)[:, self._cell]
+        return ratio
 
     def _check_settings(self) -> None:
         for name in ("miss_rate", "false_alarm_rate"):
@@ -228,119 +336,125 @@ class LaplaceMixture:
                 "below 1, so a rating would speak against what it says"
             )
             raise EstimationError(msg)
-        if not 0 <= self.within_item_correlation <= 1:
-            msg = f"within_item_correlation: {self.within_item_correlation} is outside [0, 1]"
+        if not 0 <= self.within_item_correlation < 1:
+            msg = f"within_item_correlation: {self.within_item_correlation} is outside [0, 1)"
             raise EstimationError(msg)
+        for name in ("rate_sd", "correlation_sd"):
+            if not getattr(self, name) >= 0:
+                msg = f"{name}: {getattr(self, name)} is negative; 0 means certainty"
+                raise EstimationError(msg)
 
-    def _log_ratio(self, n: FloatArray, k: FloatArray) -> FloatArray:
-        """Tempered log likelihood ratio of present to absent."""
-        fn, fp = self.miss_rate, self.false_alarm_rate
-        ratio = k * np.log((1 - fn) / fp) + (n - k) * np.log(fn / (1 - fp))
-        tempered: FloatArray = ratio / (1 + np.maximum(n - 1, 0) * self.within_item_correlation)
-        return tempered
+    def _rates(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Miss rates, false-alarm rates and correlations of rows of parameters."""
+        rates = expit(theta[:, N_COEFFICIENTS:])
+        correlation = rates[:, 2] if self.within_item_correlation > 0 else np.zeros(len(theta))
+        return rates[:, 0], rates[:, 1], correlation
 
-    def _log_likelihood(self, b: FloatArray) -> FloatArray:
-        """Log likelihood up to a constant of rows of coefficients, shape (m, 4)."""
-        z = b @ self._design[self._items].T
-        total: FloatArray = np.sum(log_expit(-z) - log_expit(-(z + self._evidence)), axis=1)
+    def _likelihood(self, theta: FloatArray) -> CountsLikelihood:
+        return counts_likelihood(self._cells[:, 0], self._cells[:, 1], *self._rates(theta))
+
+    def _log_likelihood(self, theta: FloatArray) -> FloatArray:
+        """Log likelihood up to a constant of rows of parameters, shape (m, 7)."""
+        z = theta[:, :N_COEFFICIENTS] @ self.features_[self.items_].T
+        table = self._likelihood(theta)
+        after = z + (table.present - table.absent)[:, self._cell]
+        # log(P(present) e^L1 + P(absent) e^L0) = L0 + softplus(z + L1 - L0) - softplus(z)
+        total: FloatArray = table.absent @ self._cell_sizes
+        total += np.sum(np.maximum(after, 0) - np.maximum(z, 0), axis=1)
+        np.abs(after, out=after)
+        np.abs(z, out=z)
+        total += np.sum(np.log1p(np.exp(-after)) - np.log1p(np.exp(-z)), axis=1)
         return total
 
-    def _mode(self, component: Component) -> tuple[FloatArray, FloatArray]:
-        """Find the posterior mode under one component and the covariance of its curvature."""
-        x, mean = self._design[self._items], np.asarray(component.mean)
-        precision = 1 / np.asarray(component.sd) ** 2
-
-        def objective(b: FloatArray) -> float:
-            fit = float(self._log_likelihood(b[None])[0])
-            return fit - 0.5 * float(np.sum(precision * (b - mean) ** 2))
-
-        b = mean.copy()
-        value = objective(b)
-        for _ in range(100):
-            z = x @ b
-            before, after = expit(z), expit(z + self._evidence)
-            gradient = x.T @ (after - before) - precision * (b - mean)
-            curvature = before * (1 - before) - after * (1 - after)
-            step = np.linalg.solve(_definite(x.T @ (curvature[:, None] * x), precision), gradient)
-            scale = 1.0
-            while scale > 1e-6 and objective(b + scale * step) < value:
-                scale /= 2  # the likelihood is not concave: never step down
-            b = b + scale * step
-            new = objective(b)
-            if abs(new - value) < 1e-9 * (1 + abs(value)):
-                break
-            value = new
-        z = x @ b
-        before, after = expit(z), expit(z + self._evidence)
-        curvature = before * (1 - before) - after * (1 - after)
-        inverse = np.linalg.inv(_definite(x.T @ (curvature[:, None] * x), precision))
-        return b, np.asarray(inverse, dtype=np.float64)
-
-    def _sample(self) -> None:
-        """Draw from t-distributions at the modes and weight the draws by the posterior."""
-        rng = np.random.default_rng(self.seed)
-        d = self._design.shape[1]
-        modes = [self._mode(component) for component in self.components]
-        log_prior_share = -np.log(len(self.components))
-        evidence = np.array(
+    def _gradient(self, theta: FloatArray) -> tuple[float, FloatArray]:
+        """Log likelihood of one parameter vector, and its gradient, shape (7,)."""
+        x = self.features_[self.items_]
+        z = x @ theta[:N_COEFFICIENTS]
+        table = self._likelihood(theta[None])
+        present = log_expit(z) + table.present[0, self._cell]
+        either = np.logaddexp(present, log_expit(-z) + table.absent[0, self._cell])
+        posterior = np.exp(present - either)
+        by_present = posterior @ table.d_present[0, self._cell]
+        by_absent = (1 - posterior) @ table.d_absent[0, self._cell]
+        miss, false_alarm, correlation = (float(rate[0]) for rate in self._rates(theta[None]))
+        gradient = np.concatenate(
             [
-                float(self._log_likelihood(b[None])[0])
-                + float(_log_normal(b[None], component)[0])
-                + 0.5 * np.linalg.slogdet(covariance)[1]
-                for component, (b, covariance) in zip(self.components, modes, strict=True)
+                x.T @ (posterior - expit(z)),
+                [
+                    -by_present[0] * miss * (1 - miss),
+                    by_absent[0] * false_alarm * (1 - false_alarm),
+                    (by_present[1] + by_absent[1]) * correlation * (1 - correlation),
+                ],
             ]
         )
-        # at least a tenth of the draws a component, so that a poor Laplace evidence cannot lose it
-        share = 0.7 * np.exp(evidence - logsumexp(evidence)) + 0.3 / len(self.components)
-        chosen = rng.choice(len(modes), self.n_proposals, p=share / share.sum())
-        normal = rng.standard_normal((self.n_proposals, d))
-        scale = np.sqrt(PROPOSAL_DF / rng.chisquare(PROPOSAL_DF, self.n_proposals))
-        roots = [np.asarray(np.linalg.cholesky(c), dtype=np.float64) for _, c in modes]
-        draws = np.stack([modes[c][0] for c in chosen])
-        draws += scale[:, None] * np.einsum("mij,mj->mi", np.stack(roots)[chosen], normal)
-        log_proposal = logsumexp(
-            [
-                np.log(share[j] / share.sum()) + _log_t(draws, modes[j][0], roots[j])
-                for j in range(len(modes))
-            ],
-            axis=0,
-        )
-        by_component = np.stack(
-            [log_prior_share + _log_normal(draws, component) for component in self.components]
-        )
-        log_weight = self._log_likelihood(draws) + logsumexp(by_component, axis=0) - log_proposal
-        weights = np.exp(log_weight - logsumexp(log_weight))
-        belongs = np.exp(by_component - logsumexp(by_component, axis=0))
-        self.coefficients_, self.weights_ = draws, weights
-        self.n_effective_ = float(1 / np.sum(weights**2))
+        return float(either.sum()), gradient
+
+    def _sample(self) -> None:
+        """Draw the posterior, coordinates without doubt left out."""
+        rng = np.random.default_rng(self.seed)
+        centre = [self.miss_rate, self.false_alarm_rate, self.within_item_correlation or 0.5]
+        doubt = [self.rate_sd, self.rate_sd, self.correlation_sd]
+        if self.within_item_correlation == 0:
+            doubt[2] = 0.0
+        means = np.array([[*component.mean, *logit(centre)] for component in self.components])
+        sds = np.array([[*component.sd, *doubt] for component in self.components])
+        free = sds[0] > 0
+
+        def whole(theta: FloatArray) -> FloatArray:
+            full = np.repeat(means[:1], len(theta), axis=0)
+            full[:, free] = theta
+            return full
+
+        modes = []
+        for mean, sd in zip(means[:, free], sds[:, free], strict=True):
+
+            def objective(
+                theta: FloatArray, mean: FloatArray = mean, sd: FloatArray = sd
+            ) -> tuple[float, FloatArray]:
+                value, gradient = self._gradient(whole(theta[None])[0])
+                prior = float(log_normal(theta[None], mean, sd)[0])
+                return value + prior, gradient[free] - (theta - mean) / sd**2
+
+            modes.append(find_mode(objective, mean, 1 / sd**2))
+
+        def by_component(theta: FloatArray) -> FloatArray:
+            return np.stack(
+                [
+                    log_normal(theta, mean, sd)
+                    for mean, sd in zip(means[:, free], sds[:, free], strict=True)
+                ]
+            )
+
+        def log_density(theta: FloatArray) -> FloatArray:
+            prior: FloatArray = logsumexp(by_component(theta), axis=0)
+            return self._log_likelihood(whole(theta)) + prior
+
+        draws, self.weights_ = weighted_draws(modes, log_density, self.n_proposals, rng)
+        self._theta = whole(draws)
+        self.coefficients_ = self._theta[:, :N_COEFFICIENTS]
+        self.miss_rates_, self.false_alarm_rates_, self.correlations_ = self._rates(self._theta)
+        self.n_effective_ = float(1 / np.sum(self.weights_**2))
+        prior = by_component(draws)
+        belongs = np.exp(prior - logsumexp(prior, axis=0))
         self.component_weights_ = {
-            component.name: float(weights @ belongs[j])
+            component.name: float(self.weights_ @ belongs[j])
             for j, component in enumerate(self.components)
         }
 
 
-def _definite(curvature: FloatArray, precision: FloatArray) -> FloatArray:
-    """Add the prior's precision; where the likelihood curves the wrong way, keep only that."""
-    total = curvature + np.diag(precision)
-    values, vectors = np.linalg.eigh(total)
-    floor = 0.1 * float(precision.min())
-    definite: FloatArray = (vectors * np.maximum(values, floor)) @ vectors.T
-    return definite
-
-
-def _log_normal(b: FloatArray, component: Component) -> FloatArray:
-    """Log density of a component's prior, up to the constant that all components share."""
-    sd = np.asarray(component.sd)
-    total: FloatArray = -0.5 * np.sum(((b - np.asarray(component.mean)) / sd) ** 2, axis=1)
-    return total - float(np.log(sd).sum())
-
-
-def _log_t(b: FloatArray, centre: FloatArray, root: FloatArray) -> FloatArray:
-    """Log density of a multivariate t-distribution, up to the constant that all share."""
-    d = centre.size
-    standard = np.linalg.solve(root, (b - centre).T)
-    constant = gammaln((PROPOSAL_DF + d) / 2) - gammaln(PROPOSAL_DF / 2)
-    constant -= float(np.log(np.diag(root)).sum())
-    tail: FloatArray = np.log1p(np.sum(standard**2, axis=0) / PROPOSAL_DF)
-    result: FloatArray = constant - (PROPOSAL_DF + d) / 2 * tail
-    return result
+def _checked_counts(
+    items: NDArray[np.int64], n: ArrayLike, k: ArrayLike, n_inputs: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Check counts of ratings."""
+    places = item_indices(items, n_inputs) if np.size(items) else np.zeros(0, dtype=np.int64)
+    total, present = np.asarray(n, dtype=np.int64), np.asarray(k, dtype=np.int64)
+    if total.shape != places.shape or present.shape != places.shape:
+        msg = f"n, k: shapes {total.shape} and {present.shape} for {places.size} items"
+        raise EstimationError(msg)
+    if np.unique(places).size < places.size:
+        msg = "items: an input is there more than once; add its ratings up"
+        raise EstimationError(msg)
+    if np.any(present < 0) or np.any(present > total):
+        msg = "n, k: k (ratings that say present) must lie between 0 and n"
+        raise EstimationError(msg)
+    return places, total, present

@@ -4,7 +4,7 @@ import pytest
 from scipy.special import expit, logit
 
 from estimation.aggregation import LaplaceMixture, bragg_posterior
-from estimation.aggregation.laplace import COMPONENTS, Component
+from estimation.aggregation.label_prior import COMPONENTS, Component
 from estimation.checks import EstimationError
 from estimation.ratings import RatingsError
 from estimation.simulated_study import REGIMES, simulate_pair, simulate_study
@@ -23,7 +23,7 @@ def test_posterior_equals_a_brute_force_grid():
     free = Component("free", (-1.0, 0.8, 0.0, 0.0), (1.2, 0.3, 1e-4, 1e-4))
     trust = Component("trust", (0.0, 1.0, 0.0, 0.0), (0.5, 0.15, 1e-4, 1e-4))
     model = LaplaceMixture(
-        components=(trust, free), within_item_correlation=0.0, n_proposals=20_000
+        components=(trust, free), within_item_correlation=0.0, rate_sd=0.0, n_proposals=20_000
     ).fit(pair.activation, pair.prior, ratings)
     counts = ratings.groupby("item")["rating"].agg(["count", "sum"])
     n, k = counts["count"].to_numpy(), counts["sum"].to_numpy()
@@ -51,7 +51,9 @@ def test_posterior_equals_a_brute_force_grid():
 def test_equals_bragg_when_the_prior_is_fully_trusted():
     pair, ratings = study()
     trust = Component("trust", (0.0, 1.0, 0.0, 0.0), (1e-5,) * 4)
-    model = LaplaceMixture(components=(trust,), within_item_correlation=0.0, clip=0.001)
+    model = LaplaceMixture(
+        components=(trust,), within_item_correlation=0.0, rate_sd=0.0, clip=0.001
+    )
     g = model.fit(pair.activation, pair.prior, ratings).concept_draws(n_draws=20).mean(axis=0)
     counts = ratings.groupby("item")["rating"].agg(["count", "sum"])
     expected = bragg_posterior(counts["count"], counts["sum"], pair.prior[counts.index])
@@ -107,7 +109,13 @@ def test_strange_ratings_have_a_defined_result(case):
 
 @pytest.mark.parametrize(
     "setting",
-    [{"miss_rate": 0.0}, {"false_alarm_rate": 1.0}, {"within_item_correlation": -1}],
+    [
+        {"miss_rate": 0.0},
+        {"false_alarm_rate": 1.0},
+        {"within_item_correlation": -1},
+        {"within_item_correlation": 1.0},
+        {"rate_sd": -0.1},
+    ],
 )
 def test_settings_out_of_range(setting):
     pair, ratings = study()
