@@ -12,6 +12,8 @@ _LEFT_OUT = (
 )
 _NOTES = {
     Aggregation.MAJORITY: _LEFT_OUT.format(labels="majority vote"),
+    Aggregation.MEAN: _LEFT_OUT.format(labels="mean rating"),
+    Aggregation.DAWID_SKENE: _LEFT_OUT.format(labels="the model of Dawid and Skene"),
     Aggregation.BRAGG: _LEFT_OUT.format(labels="BRAgg's closed form"),
     Aggregation.HIERARCHICAL: (
         "The interval covers the sampling error and how unsure the hierarchical model is of the "

@@ -2,12 +2,16 @@
 
     python benchmarks/interval_coverage.py                # five studies, about three minutes
     python benchmarks/interval_coverage.py --seeds 20
+    python benchmarks/interval_coverage.py --regimes      # the simulation regimes, ten minutes
 
 Each seed is a study of its own, as `make demo` runs it but without the web: another network, other
 labelled images for the concept prior, other samples, other simulated raters (mean error rate 23%).
 Everything is a simulation except the digits. The published method (importance weights on BRAgg
 labels) and majority votes are scored in the same run. Explanations of one study share raters and
 calibration, so the interval of the coverage is taken over studies, not over explanations.
+
+With --regimes nothing is real: studies of 16 simulated (neuron, concept) pairs in each regime of
+`estimation.simulated_study`, 180 draws x 3 ratings a pair, 60 raters, and every estimator.
 """
 
 import argparse
@@ -25,8 +29,13 @@ from scipy import stats
 
 from demo import digits, network
 from estimation.aggregation import BRAgg, HierarchicalBayes, MajorityVote
+from estimation.correlation import importance_weighted_correlation, published_correlation
 from estimation.linear_explanations import linear_explanation_correlation
+from estimation.model_correlation import model_assisted_correlation, posterior_correlation
+from estimation.recommended import recommended_correlation, recommended_linear_correlation
 from estimation.sampling import draw_model_guided, pool_draws
+from estimation.score_estimate import ScoreEstimate
+from estimation.simulated_study import REGIMES, simulate_pair, simulate_study
 from estimation.simulation import simulate_raters, simulate_ratings
 from neuron_eval.activations import record_activations
 from neuron_eval.class_labels import attribute_concepts
@@ -105,10 +114,9 @@ def study(seed: int, n_draws: int, sampler: str) -> Iterator[tuple[str, float, b
         priors,
         activations={c: activations[:, sorted(units)] for c, units in neurons.items()},
     )
+    model_labels = {c: model.concept_draws(c, priors[c], n_draws=200) for c in neurons}
     labels = {
-        "hierarchical Bayes, model-assisted": {
-            c: model.concept_draws(c, priors[c], n_draws=200) for c in neurons
-        },
+        "hierarchical Bayes, model-assisted": model_labels,
         "BRAgg, importance-weighted (published)": _filled(
             BRAgg().fit(ratings, priors).probabilities_, priors
         ),
@@ -130,8 +138,59 @@ def study(seed: int, n_draws: int, sampler: str) -> Iterator[tuple[str, float, b
                 prediction=[predictions[c] for c in concepts] if "assisted" in method else None,
                 n_imputations=200,
             )
-            holds = estimate.lower <= score <= estimate.upper
-            yield method, abs(estimate.score - score), holds, estimate.upper - estimate.lower
+            yield outcome(method, estimate, score)
+        estimate = recommended_linear_correlation(
+            activations[:, unit],
+            weights,
+            [draws[c] for c in concepts],
+            [model_labels[c] for c in concepts],
+            [predictions[c] for c in concepts],
+        )
+        yield outcome("hierarchical Bayes, recommended", estimate, score)
+
+
+def outcome(method: str, estimate: ScoreEstimate, score: float) -> tuple[str, float, bool, float]:
+    """Return method, error, whether the interval holds the truth, its width."""
+    holds = estimate.lower <= score <= estimate.upper
+    return method, abs(estimate.score - score), holds, estimate.upper - estimate.lower
+
+
+def regime_study(
+    name: str, seed: int, n_draws: int, sampler: str, n_pairs: int = 16, n_inputs: int = 1500
+) -> Iterator[tuple[str, float, bool, float]]:
+    """Simulate one study of a regime; yield what `study` does."""
+    regime = REGIMES[name]
+    pairs = [
+        simulate_pair(regime, n_inputs=n_inputs, seed=10_000 * (seed + 1) + t)
+        for t in range(n_pairs)
+    ]
+    raters = simulate_raters(60, mean_error=MEAN_ERROR, seed=seed)
+    draws, ratings = simulate_study(
+        pairs,
+        raters,
+        n_draws=n_draws,
+        redundancy=REDUNDANCY,
+        difficulty_sd=regime.difficulty_sd,
+        seed=seed + 50,
+    )
+    priors = {t: pair.prior for t, pair in enumerate(pairs)}
+    model = HierarchicalBayes(seed=seed, sampler=sampler, draws=500).fit(
+        ratings, priors, activations={t: pair.activation for t, pair in enumerate(pairs)}
+    )
+    bragg = BRAgg().fit(ratings, priors).probabilities_
+    for t, (pair, draw) in enumerate(zip(pairs, draws, strict=True)):
+        g = model.concept_draws(t, pair.prior, n_draws=200)
+        prediction = model.prediction_draws(t, pair.prior, n_draws=200)
+        labels = bragg.loc[[(t, i) for i in draw.indices]].to_numpy()
+        a = pair.activation
+        for estimate in (
+            published_correlation(a, draw, labels),
+            importance_weighted_correlation(a, draw, g[:, draw.indices]),
+            model_assisted_correlation(a, draw, g, prediction),
+            posterior_correlation(a, g),
+            recommended_correlation(a, draw, g, prediction),
+        ):
+            yield outcome(estimate.estimator, estimate, pair.score)
 
 
 def _filled(probabilities: pd.Series, priors: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
@@ -145,41 +204,62 @@ def _filled(probabilities: pd.Series, priors: dict[int, np.ndarray]) -> dict[int
     return labels
 
 
-def main() -> None:
-    """Run the studies and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5, help="number of studies")
-    parser.add_argument("--draws", type=int, default=50, help="draws a (neuron, concept) pair")
-    parser.add_argument("--sampler", default="kernel", help="of HierarchicalBayes")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    start = time.perf_counter()
-    rows = [
-        (seed, *row)
-        for seed in track(range(options.seeds), description="studies")
-        for row in study(seed, options.draws, options.sampler)
-    ]
-    frame = pd.DataFrame(rows, columns=["seed", "method", "error", "holds", "width"])
-    n = frame.groupby("seed").size().sum() // frame["method"].nunique()
+def coverage_table(frame: pd.DataFrame, title: str) -> Table:
+    """Make the table of coverage, error and width, a row a group and method."""
     table = Table(
-        title=f"95% intervals of {n} explanations in {options.seeds} simulated studies",
-        caption="coverage: mean over studies, with its 95% interval over studies",
+        title=title, caption="coverage: mean over studies, with its 95% interval over studies"
     )
-    for name in ("labels and estimator", "coverage", "mean abs. error", "mean width"):
-        table.add_column(name, justify="left" if name.startswith("labels") else "right")
-    for method, own in frame.groupby("method", sort=False):
-        coverage = own.groupby("seed")["holds"].mean()
+    for name in ("regime", "labels and estimator"):
+        table.add_column(name)
+    for name in ("coverage", "mean abs. error", "mean width"):
+        table.add_column(name, justify="right")
+    for (regime, method), own in frame.groupby(["regime", "method"], sort=False):
+        coverage = own.groupby(["regime_of", "seed"])["holds"].mean()
         half = 0.0
         if len(coverage) > 1:
             half = stats.t.ppf(0.975, len(coverage) - 1) * stats.sem(coverage)
         table.add_row(
+            str(regime),
             str(method),
             f"{coverage.mean():.1%} ± {half:.1%}",
             f"{own['error'].mean():.3f}",
             f"{own['width'].mean():.3f}",
         )
+    return table
+
+
+def main() -> None:
+    """Run the studies and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5, help="number of studies")
+    parser.add_argument("--draws", type=int, default=None, help="draws a (neuron, concept) pair")
+    parser.add_argument("--sampler", default="kernel", help="of HierarchicalBayes")
+    parser.add_argument("--regimes", action="store_true", help="the simulation regimes")
+    parser.add_argument("--only", choices=list(REGIMES), help="one of the regimes")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    start = time.perf_counter()
     console = Console()
-    console.print(table)
+    names = ["digits"] if not options.regimes else [options.only] if options.only else REGIMES
+    draws = options.draws or (180 if options.regimes else 50)
+    rows = [
+        (name, name, seed, *row)
+        for name, seed in track(
+            [(name, seed) for name in names for seed in range(options.seeds)], description="studies"
+        )
+        for row in (
+            regime_study(name, seed, draws, options.sampler)
+            if options.regimes
+            else study(seed, draws, options.sampler)
+        )
+    ]
+    columns = ["regime", "regime_of", "seed", "method", "error", "holds", "width"]
+    frame = pd.DataFrame(rows, columns=columns)
+    n = len(frame) // frame["method"].nunique()
+    if len(frame["regime"].unique()) > 1:
+        frame = pd.concat([frame, frame.assign(regime="all")])
+    title = f"95% intervals of {n} explanations in {len(names) * options.seeds} simulated studies"
+    console.print(coverage_table(frame, title))
     console.print(f"{time.perf_counter() - start:.0f} s")
 
 

@@ -2,14 +2,20 @@
 
 ratings -> label probabilities -> score with interval -> leaderboard of methods:
 
-- ``estimation.ratings`` the ratings table, checked once
+- ``estimation.ratings``, ``rating_formats`` the ratings table, checked once; tables of others
 - ``estimation.sampling`` designs, draws with their seeds and weights, pooling
-- ``estimation.aggregation`` votes, BRAgg, the one-pair model, the hierarchical Bayesian model
-- ``estimation.correlation``, ``model_correlation``, ``linear_explanations`` scores with intervals
-- ``estimation.comparison`` methods ranked by their mean score over neurons
+- ``estimation.planning`` before and during a study: expected error, price, further ratings, stopping
+- ``estimation.adaptive`` rounds that ask for the ratings that are worth most
+- ``estimation.aggregation`` votes, BRAgg, Dawid-Skene, the one-pair model, hierarchical Bayes
+- ``estimation.correlation``, ``model_correlation``, ``linear_explanations``, ``recommended`` scores
+  with intervals; ``metric_estimates`` the same for any metric of ``neuron_eval``
+- ``estimation.comparison``, ``separation`` methods ranked; ratings needed to tell two apart
 - ``estimation.sanity`` Missing and Extra Labels on estimated labels
-- ``estimation.simulation``, ``simulated_study`` raters and studies made up to test all this
+- ``estimation.simulation``, ``simulated_study``, ``laboratory`` raters and studies made up to test
+  all this
+- ``estimation.parallel`` thousands of pairs, on all cores or a cluster
+- ``estimation.cli`` the command ``neuron-estimate``
 
 Importing it needs numpy, scipy and pandas alone; PyMC, nutpie and numba are imported when a
-hierarchical model is fitted, ``neuron_eval`` when a sanity check runs.
+hierarchical model is fitted, ``neuron_eval`` when a metric or a sanity check runs.
 """

@@ -17,8 +17,7 @@ from estimation.aggregation.laplace import LaplaceMixture
 from estimation.aggregation.rating_likelihood import next_rating
 from estimation.checks import EstimationError, FloatArray, standardized
 from estimation.model_correlation import correlation_from_totals
-from estimation.sampling import Draw, SamplingError, draw_from
-from estimation.sampling.designs import correlation_influence
+from estimation.sampling import Draw, SamplingError, correlation_influence, draw_from
 from estimation.score_estimate import Z_LIMIT, ScoreEstimate, check_level
 
 #: Factor on the length of intervals, on Fisher's z scale: no logistic model is quite right.

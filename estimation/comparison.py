@@ -86,7 +86,7 @@ def compare_methods(
     (1984), for the shrinkage that keeps the spread right.
     """
     check_level(level)
-    clean = _checked(scores, needs_sd=draws is None)
+    clean = checked_scores(scores, needs_sd=draws is None)
     methods = list(dict.fromkeys(clean["method"]))
     neurons = list(dict.fromkeys(clean["neuron"]))
     rng = np.random.default_rng(seed)
@@ -157,8 +157,26 @@ def _leaderboard(
     return Leaderboard(table.loc[order], matrix.loc[order, list(order)], level, notes)
 
 
-def _checked(scores: pd.DataFrame, *, needs_sd: bool) -> pd.DataFrame:
-    """Check the table of scores."""
+def checked_scores(scores: pd.DataFrame, *, needs_sd: bool) -> pd.DataFrame:
+    """Check a table of scores.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        See `compare_methods`.
+    needs_sd : bool
+        Whether standard errors must be there.
+
+    Returns
+    -------
+    DataFrame
+        The same with a plain index.
+
+    Raises
+    ------
+    EstimationError
+        When columns or values are missing or out of range, or a (neuron, method) is there twice.
+    """
     columns = ["neuron", "method", "score", *(["sd"] if needs_sd else [])]
     for column in columns:
         if column not in scores.columns:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from estimation.checks import EstimationError, FloatArray, standardized
 from estimation.imputation import DEFAULT_IMPUTATIONS, checked_labels, impute_labels
-from estimation.sampling import Draw
+from estimation.sampling import Draw, design_variance
 from estimation.score_estimate import (
     ScoreEstimate,
     check_level,
@@ -223,10 +223,10 @@ def weighted_pearson(scaled: FloatArray, labels: FloatArray, draw: Draw) -> Weig
 
 
 def variance_of_mean(values: FloatArray, draw: Draw) -> FloatArray:
-    """Estimate the sampling variance of the mean of independent draws.
+    """Estimate the sampling variance of the mean of weighted values, see `design_variance`.
 
-    For a pooled draw the variance is taken within each of the draws pooled (they are strata of the
-    mixture), as far as a draw has at least two inputs.
+    It is taken within pooled draws and strata, as far as each has at least two inputs, and is
+    smaller for draws without replacement.
 
     Parameters
     ----------
@@ -240,18 +240,7 @@ def variance_of_mean(values: FloatArray, draw: Draw) -> FloatArray:
     ndarray, shape (...), float64
         Infinite for a single draw, which says nothing of its variance.
     """
-    n = draw.n_draws
-    if n < 2:
-        return np.full(values.shape[:-1], np.inf)
-    source = draw.source
-    if source is None or np.bincount(source).min() < 2:
-        spread: FloatArray = values.var(axis=-1, ddof=1) / n
-        return spread
-    total = np.zeros(values.shape[:-1])
-    for number in range(int(source.max()) + 1):
-        part = values[..., source == number]
-        total += part.shape[-1] * part.var(axis=-1, ddof=1)
-    return total / n**2
+    return design_variance(values, draw)
 
 
 def _activation_of(activation: ArrayLike, draw: Draw) -> FloatArray:

@@ -2,19 +2,26 @@
 
 The tests of ``neuron_eval.sanity`` need true labels of all inputs. A study has label probabilities
 of a weighted sample; here labels are drawn from those, spoiled, and scored with the sample's
-weights. ``neuron_eval`` (and with it torch) is imported when the check runs.
+weights. The verdict is that of ``neuron_eval.sanity``, which (and with it torch) is imported when
+the check runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from estimation.checks import EstimationError, FloatArray, standardized
 from estimation.imputation import impute_labels
-from estimation.sampling import Draw
+from estimation.metric_scoring import threshold_options
+from estimation.model_correlation import checked_rows
+from estimation.sampling import Draw, draw_uniform
+
+if TYPE_CHECKING:
+    from neuron_eval.registry import Metric
+    from neuron_eval.sanity.results import DecreaseAccuracy, ScoreChanges
 
 Verdict = Literal["pass", "fail", "too close to call", "not tested"]
 
@@ -55,7 +62,8 @@ class SanityOutcome:
     lower, upper : float
         Its 95% interval, pairs being clusters.
     mean_difference : float
-        Mean difference of the score, as a share of the metric's range.
+        Mean difference of the score, as a share of the metric's range (of the range of the scores
+        seen, where the metric is unbounded).
     n_tested : int
         Labellings tested.
     """
@@ -90,10 +98,39 @@ class EstimatedSanity:
     skipped: tuple[str, ...]
 
 
+def posterior_pair(activation: ArrayLike, g: ArrayLike, *, name: str = "") -> SampledPair:
+    """Make a pair that is tested on whole concept vectors drawn from the posterior.
+
+    Parameters
+    ----------
+    activation : array-like, shape (n_inputs,)
+        Activations of the neuron.
+    g : array-like, shape (n_inputs,) or (n_posterior, n_inputs)
+        P(c_i = 1 | parameters, ratings) for every input, rated or not, a row a posterior draw.
+    name : str
+        What the pair is called where it had to be skipped.
+
+    Returns
+    -------
+    SampledPair
+        Its draw is the census: every input once, with the same weight.
+
+    Raises
+    ------
+    EstimationError
+        When shapes do not match or values are out of range.
+    """
+    n = standardized(activation).size
+    rows = checked_rows(g, n, "g")
+    census = draw_uniform(n, n, seed=0, replacement=False)
+    return SampledPair(activation, census, rows[:, census.indices], name)
+
+
 def check_estimated_labels(
     pairs: Sequence[SampledPair],
     *,
     metric: str = "pearson_correlation",
+    parameters: Mapping[str, Any] | None = None,
     n_labellings: int = 20,
     epsilon: float = 1e-3,
     seed: int = 0,
@@ -110,7 +147,10 @@ def check_estimated_labels(
     pairs : sequence of SampledPair
         Pairs of the study, best those with the explanation that people confirmed.
     metric : str
-        A metric of ``neuron_eval.registry`` with a bounded range.
+        A metric of ``neuron_eval.registry``.
+    parameters : mapping, optional
+        Parameters of the metric. A rule for the active inputs is applied to all inputs, whose
+        activations are known.
     n_labellings : int
         Labellings a pair, each spoiled once a test.
     epsilon : float
@@ -127,63 +167,56 @@ def check_estimated_labels(
     Raises
     ------
     EstimationError
-        When there are no pairs, the metric is unbounded, or shapes do not match.
+        When there are no pairs, or shapes do not match.
+    UnknownMetricError
+        When the metric is not registered.
 
     References
     ----------
     Oikarinen, Yan, Weng, ICML 2025, arXiv 2506.05774, the Missing and Extra Labels tests.
     """
     from neuron_eval.registry import get_metric
-    from neuron_eval.sanity.intervals import clustered_share
+    from neuron_eval.sanity.results import judge
 
     if not pairs or n_labellings < 1:
         msg = "pairs: the sanity check needs at least one pair and one labelling"
         raise EstimationError(msg)
-    width = get_metric(metric).width
-    if width is None:
-        msg = f"metric: {metric!r} is unbounded, so 'a fall of {epsilon:g} of its range' is unclear"
-        raise EstimationError(msg)
-    differences: dict[str, list[FloatArray]] = {"missing": [], "extra": []}
+    scored = get_metric(metric)
+    changes = []
     skipped = []
     for number, pair in enumerate(pairs):
         rng = np.random.default_rng([seed, number])
-        found = _differences(pair, metric, n_labellings, rng)
-        for test, values in found.items():
-            differences[test].append(values / width)
-        if not any(values.size for values in found.values()):
+        found = _changes(pair, scored, dict(parameters or {}), n_labellings, rng)
+        changes.append(found)
+        if not found.missing.size + found.extra.size:
             skipped.append(
                 f"{pair.name or f'pair {number}'}: no labelling has both labels, or none can be "
                 "spoiled"
             )
-    outcomes = {}
-    for test, per_pair in differences.items():
-        share, lower, upper = clustered_share(
-            [int((values < -epsilon).sum()) for values in per_pair],
-            [values.size for values in per_pair],
-        )
-        pooled = np.concatenate(per_pair)
-        mean = float(pooled.mean()) if pooled.size else float("nan")
-        outcomes[test] = SanityOutcome(share, lower, upper, mean, int(pooled.size))
+    judged = judge(scored, changes, dict(parameters or {}), epsilon, PASS_THRESHOLD)
+    missing, extra = _outcome(judged.missing), _outcome(judged.extra)
+    untested = missing.n_tested == 0 or extra.n_tested == 0
     return EstimatedSanity(
-        metric,
-        outcomes["missing"],
-        outcomes["extra"],
-        _verdict(list(outcomes.values())),
-        tuple(skipped),
+        metric, missing, extra, "not tested" if untested else judged.verdict, tuple(skipped)
     )
 
 
-def _differences(
-    pair: SampledPair, metric: str, n_labellings: int, rng: np.random.Generator
-) -> dict[str, FloatArray]:
-    """Score differences of one pair by spoiling, those that are defined."""
-    from neuron_eval.registry import get_metric
+def _changes(
+    pair: SampledPair,
+    metric: "Metric",
+    parameters: Mapping[str, Any],
+    n_labellings: int,
+    rng: np.random.Generator,
+) -> "ScoreChanges":
+    """Scores of one pair before and after spoiling, where both are defined."""
     from neuron_eval.sanity.perturb import PerturbationError, extra_labels, missing_labels
+    from neuron_eval.sanity.results import ScoreChanges
 
-    scaled = standardized(pair.activation)
-    if scaled.size != pair.draw.n_inputs:
+    standardized(pair.activation)  # refuses constant and non-finite activations
+    activation = np.asarray(pair.activation, dtype=np.float64)
+    if activation.size != pair.draw.n_inputs:
         msg = (
-            f"activation: {scaled.size} inputs, but the draw of {pair.name or 'this pair'} was "
+            f"activation: {activation.size} inputs, but the draw of {pair.name or 'this pair'} was "
             f"made over {pair.draw.n_inputs}"
         )
         raise EstimationError(msg)
@@ -211,22 +244,19 @@ def _differences(
             pairs.append((before, len(columns)))
             columns.append(spoiled[:, 0])
     # all labellings at once: a call costs more than a column
-    scores = get_metric(metric)(
-        scaled[unique][:, None], np.stack(columns, axis=1), weights=weights
+    scores = metric(
+        activation[unique][:, None],
+        np.stack(columns, axis=1),
+        weights=weights,
+        **threshold_options(metric, activation, parameters),
     )[0].numpy()
-    found = {}
-    for test, pairs in changes.items():
+    found = []
+    for pairs in changes.values():
         before_after = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
-        differences = scores[before_after[:, 1]] - scores[before_after[:, 0]]
-        found[test] = differences[np.isfinite(differences)]
-    return found
+        sides = scores[before_after]
+        found += list(sides[np.isfinite(sides).all(axis=1)].T)
+    return ScoreChanges(*found)
 
 
-def _verdict(outcomes: Sequence[SanityOutcome]) -> Verdict:
-    if any(outcome.n_tested == 0 for outcome in outcomes):
-        return "not tested"
-    if all(outcome.lower > PASS_THRESHOLD for outcome in outcomes):
-        return "pass"
-    if any(outcome.upper < PASS_THRESHOLD for outcome in outcomes):
-        return "fail"
-    return "too close to call"
+def _outcome(found: "DecreaseAccuracy") -> SanityOutcome:
+    return SanityOutcome(found.share, found.low, found.high, found.mean_difference, found.n_draws)

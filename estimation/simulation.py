@@ -1,7 +1,8 @@
 """Simulated raters and ratings. Everything made here is a simulation, and should be called so."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -27,11 +28,14 @@ class SimulatedRater:
         Probability of "absent" where the concept is present, in [0, 1].
     false_alarm_rate : float
         Probability of "present" where the concept is absent, in [0, 1].
+    looks : bool
+        Whether the rater looks at the items; to one who does not, hard items are no harder.
     """
 
     name: str
     miss_rate: float
     false_alarm_rate: float
+    looks: bool = True
 
     def __post_init__(self) -> None:
         for field in ("miss_rate", "false_alarm_rate"):
@@ -60,12 +64,44 @@ class SimulatedRater:
             1 present, 0 absent.
         """
         labels = np.asarray(truth) == 1
-        error = np.where(labels, self.miss_rate, self.false_alarm_rate)
-        # extreme logits leave perfect raters perfect
-        shifted = expit(logit(np.clip(error, 1e-300, 1 - 1e-16)) + np.asarray(difficulty))
-        wrong = rng.random(labels.shape) < shifted
+        wrong = rng.random(labels.shape) < error_probability(
+            labels, self.miss_rate, self.false_alarm_rate, difficulty=difficulty, looks=self.looks
+        )
         ratings: FloatArray = np.where(wrong, ~labels, labels).astype(np.float64)
         return ratings
+
+
+def error_probability(
+    truth: ArrayLike,
+    miss_rate: ArrayLike,
+    false_alarm_rate: ArrayLike,
+    *,
+    difficulty: ArrayLike = 0.0,
+    looks: ArrayLike = True,
+) -> FloatArray:
+    """Compute the probability that a rating is wrong.
+
+    Parameters
+    ----------
+    truth : array-like, shape (n,)
+        True labels, 0 or 1.
+    miss_rate, false_alarm_rate : array-like, shape () or (n,)
+        The rater's error rates, in [0, 1].
+    difficulty : array-like, shape () or (n,)
+        Added to the logit of the error rate.
+    looks : array-like of bool, shape () or (n,)
+        Whether the rater looks at the item; where not, difficulty does not count.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+    """
+    labels = np.asarray(truth) == 1
+    error = np.where(labels, miss_rate, false_alarm_rate)
+    shift = np.where(looks, difficulty, 0.0)
+    # extreme logits leave perfect raters perfect
+    probability: FloatArray = expit(logit(np.clip(error, 1e-300, 1 - 1e-16)) + shift)
+    return probability
 
 
 def location_for_mean(mean: float, spread: float) -> float:
@@ -100,11 +136,21 @@ def location_for_mean(mean: float, spread: float) -> float:
     return float(brentq(excess, logit(mean) - 10 - 5 * spread, logit(mean) + 10 + 5 * spread))
 
 
+#: Raters who do not look, as (miss rate, false-alarm rate).
+SPAMMERS: Mapping[str, tuple[float, float]] = {
+    "always-yes": (0.0, 1.0),
+    "always-no": (1.0, 0.0),
+    "coin-flip": (0.5, 0.5),
+}
+
+
 def simulate_raters(
     n_raters: int,
     *,
     mean_error: float = PUBLISHED_ERROR_RATE,
+    mean_false_alarm: float | None = None,
     spread: float = 0.5,
+    spammer_share: float = 0.0,
     seed: int,
     prefix: str = "rater",
 ) -> list[SimulatedRater]:
@@ -116,12 +162,17 @@ def simulate_raters(
         How many.
     mean_error : float
         Mean of miss and false-alarm rates over raters, in (0, 1).
+    mean_false_alarm : float, optional
+        Mean of the false-alarm rates where it is another; `mean_error` is then that of misses.
     spread : float
         Standard deviation of their logits; 0 makes all raters alike.
+    spammer_share : float
+        Share of the panel, in [0, 1], that does not look: always yes, always no, and coin flips in
+        turn. The means above are those of the others.
     seed : int
-        Seed.
+        Seed. The raters who look are the same whatever the share of those who do not.
     prefix : str
-        Names are prefix-001, prefix-002, ...
+        Names are prefix-001, prefix-002, ...; a spammer's ends in what they do.
 
     Returns
     -------
@@ -135,12 +186,23 @@ def simulate_raters(
     if n_raters < 1:
         msg = f"n_raters: {n_raters}; at least one rater is needed"
         raise EstimationError(msg)
-    centre = location_for_mean(mean_error, spread)
-    rates = expit(np.random.default_rng(seed).normal(centre, spread, (n_raters, 2)))
-    return [
+    if not 0 <= spammer_share <= 1:
+        msg = f"spammer_share: {spammer_share} is outside [0, 1]; give a share of the panel"
+        raise EstimationError(msg)
+    centres = [
+        location_for_mean(mean, spread)
+        for mean in (mean_error, mean_error if mean_false_alarm is None else mean_false_alarm)
+    ]
+    rates = expit(np.random.default_rng(seed).normal(centres, spread, (n_raters, 2)))
+    panel = [
         SimulatedRater(f"{prefix}-{number + 1:03d}", float(miss), float(false_alarm))
         for number, (miss, false_alarm) in enumerate(rates)
     ]
+    n_spammers = round(spammer_share * n_raters)
+    places = np.random.default_rng([seed, 1]).choice(n_raters, n_spammers, replace=False)
+    for place, (what, (miss, false_alarm)) in zip(places, cycle(SPAMMERS.items()), strict=False):
+        panel[place] = SimulatedRater(f"{panel[place].name}-{what}", miss, false_alarm, looks=False)
+    return panel
 
 
 def simulate_ratings(

@@ -45,6 +45,8 @@ class StudySerializer(serializers.ModelSerializer[Study]):
             "question",
             "sampling_design",
             "sampling_parameters",
+            "aggregation",
+            "estimator",
             "seed",
             "inputs_per_pair",
             "redundancy",
@@ -119,7 +121,7 @@ class StudyEstimatesView(APIView):
         Parameters
         ----------
         request : Request
-            JSON: ``aggregation``, ``"bragg"`` by default.
+            JSON: ``aggregation``; by default the one that follows every submit.
         slug : str
             The study.
 
@@ -131,7 +133,7 @@ class StudyEstimatesView(APIView):
         study = study_for(request.user, slug)
         serializer = AggregationSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        aggregation = serializer.validated_data["aggregation"] or Aggregation.BRAGG
+        aggregation = serializer.validated_data["aggregation"] or study.live_aggregation
         run = estimate_request(study=study, aggregation=aggregation, actor=logged_in(request.user))
         return Response(
             {"id": str(run.public_id), "aggregation": run.aggregation, "status": run.status},

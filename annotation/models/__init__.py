@@ -1,14 +1,9 @@
 """The data model, one subject a module."""
 
+from annotation.models.analysis import Aggregation, Estimator, SamplingDesign
 from annotation.models.assignment import HOLDING, Assignment, AssignmentStatus
 from annotation.models.concept import Concept, ConceptColumn, ConceptMatrix, ConceptMatrixRole
-from annotation.models.estimate import (
-    Aggregation,
-    Estimate,
-    EstimateRun,
-    MethodEstimate,
-    RunStatus,
-)
+from annotation.models.estimate import Estimate, EstimateRun, MethodEstimate, RunStatus
 from annotation.models.explanation import Explanation, ExplanationMethod, ExplanationTerm
 from annotation.models.probe import (
     ActivationMatrix,
@@ -38,6 +33,7 @@ __all__ = [
     "Draw",
     "Estimate",
     "EstimateRun",
+    "Estimator",
     "Explanation",
     "ExplanationMethod",
     "ExplanationTerm",
@@ -54,6 +50,7 @@ __all__ = [
     "RatingRevision",
     "RatingValue",
     "RunStatus",
+    "SamplingDesign",
     "Study",
     "StudyEvent",
     "StudyStatus",

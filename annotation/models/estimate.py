@@ -6,17 +6,10 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from annotation.models.analysis import Aggregation
 from annotation.models.concept import ConceptMatrix
 from annotation.models.explanation import Explanation, ExplanationMethod
 from annotation.models.study import Study
-
-
-class Aggregation(models.TextChoices):
-    """How ratings become concept vectors."""
-
-    MAJORITY = "majority", "Majority vote"
-    BRAGG = "bragg", "BRAgg (closed form)"
-    HIERARCHICAL = "hierarchical", "Hierarchical Bayes (PyMC)"
 
 
 class RunStatus(models.TextChoices):

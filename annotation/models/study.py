@@ -5,6 +5,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from annotation.models.analysis import Aggregation, Estimator, SamplingDesign
 from annotation.models.concept import ConceptMatrix
 from annotation.models.probe import ProbeDataset
 
@@ -53,9 +54,28 @@ class Study(models.Model):
     contact = models.EmailField(blank=True)
 
     sampling_design = models.CharField(
-        max_length=40, default="model_guided", help_text="A design of estimation.sampling."
+        max_length=40,
+        choices=SamplingDesign,
+        default=SamplingDesign.MODEL_GUIDED,
+        help_text="Which inputs are rated.",
     )
-    sampling_parameters = models.JSONField(default=dict, blank=True)
+    sampling_parameters = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='Of the design, for example {"gamma": 0.2} or {"replacement": false}.',
+    )
+    aggregation = models.CharField(
+        max_length=20,
+        choices=Aggregation,
+        default=Aggregation.HIERARCHICAL,
+        help_text="How ratings become the concept vectors whose scores are quoted.",
+    )
+    estimator = models.CharField(
+        max_length=20,
+        choices=Estimator,
+        default=Estimator.RECOMMENDED,
+        help_text="How concept vectors become scores.",
+    )
     seed = models.PositiveBigIntegerField(default=0)
     inputs_per_pair = models.PositiveIntegerField(
         default=180, help_text="Draws for each (neuron, concept) pair."
@@ -90,6 +110,16 @@ class Study(models.Model):
                 name="study_redundancy",
                 condition=Q(redundancy__gte=1, redundancy__lte=MAX_REDUNDANCY),
             ),
+            models.CheckConstraint(
+                name="study_sampling_design",
+                condition=Q(sampling_design__in=SamplingDesign.values),
+            ),
+            models.CheckConstraint(
+                name="study_aggregation", condition=Q(aggregation__in=Aggregation.values)
+            ),
+            models.CheckConstraint(
+                name="study_estimator", condition=Q(estimator__in=Estimator.values)
+            ),
             models.CheckConstraint(name="study_items_per_task", condition=Q(items_per_task__gte=1)),
             models.CheckConstraint(
                 name="study_inputs_per_pair", condition=Q(inputs_per_pair__gte=1)
@@ -120,6 +150,12 @@ class Study(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def live_aggregation(self) -> Aggregation:
+        """The aggregation that follows every submit: the study's own where it is quick."""
+        own = Aggregation(self.aggregation)
+        return own if own.is_quick else Aggregation.BRAGG
 
 
 class StudyEvent(models.Model):

@@ -125,15 +125,16 @@ def aggregation_to_show(study: Study, *, n_ratings: int) -> Aggregation:
     Returns
     -------
     Aggregation
-        The hierarchical model when its last run saw all ratings, or when nothing else has run;
-        else the live one.
+        The study's own when its last run saw all ratings, or when nothing else has run; else the
+        one that follows every submit.
     """
-    hierarchical = latest_run(study, Aggregation.HIERARCHICAL)
-    if hierarchical is None:
-        return Aggregation.BRAGG
-    if hierarchical.n_ratings >= n_ratings or latest_run(study, Aggregation.BRAGG) is None:
-        return Aggregation.HIERARCHICAL
-    return Aggregation.BRAGG
+    own, live = Aggregation(study.aggregation), study.live_aggregation
+    run = latest_run(study, own)
+    if run is None:
+        return live
+    if run.n_ratings >= n_ratings or latest_run(study, live) is None:
+        return own
+    return live
 
 
 def leaderboard(run: EstimateRun) -> list[MethodEstimate]:

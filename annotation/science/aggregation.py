@@ -59,10 +59,20 @@ class Aggregated:
     diagnostics: dict[str, Any] = field(default_factory=dict)
     predictions: "dict[int, NDArray[np.float64]] | None" = None
 
-    @property
-    def estimator(self) -> str:
-        """Name of the estimator that scores these labels."""
-        return "importance_weighted" if self.predictions is None else "model_assisted"
+    def estimator(self, wanted: str) -> str:
+        """Name the estimator that scores these labels.
+
+        Parameters
+        ----------
+        wanted : str
+            ``"recommended"``, ``"model_assisted"`` or ``"importance_weighted"``.
+
+        Returns
+        -------
+        str
+            The one wanted; without predictions, importance weights are all there is.
+        """
+        return "importance_weighted" if self.predictions is None else wanted
 
 
 def aggregate(
@@ -78,7 +88,7 @@ def aggregate(
     Parameters
     ----------
     aggregation : str
-        ``"majority"``, ``"bragg"`` or ``"hierarchical"``.
+        ``"majority"``, ``"mean"``, ``"bragg"``, ``"dawid_skene"`` or ``"hierarchical"``.
     ratings : iterable of RatingRow
         At least one with a vote.
     priors : mapping
@@ -172,7 +182,30 @@ def _hierarchical(
     )
 
 
-_CLOSED_FORMS = {"majority": _majority, "bragg": _bragg}
+def _mean(votes: Any, priors: Any) -> tuple[dict[int, Any], dict[str, Any]]:
+    from estimation.aggregation import MeanRating
+
+    return _filled(priors, MeanRating().fit(votes).probabilities_), {}
+
+
+def _dawid_skene(votes: Any, priors: Any) -> tuple[dict[int, Any], dict[str, Any]]:
+    from estimation.aggregation import DawidSkene
+
+    model = DawidSkene().fit(votes, priors)
+    return _filled(priors, model.probabilities_), {
+        "mean_miss_rate": float(model.miss_rate_.mean()),
+        "mean_false_alarm_rate": float(model.false_alarm_rate_.mean()),
+        "n_iterations": int(model.n_iterations_),
+        "converged": bool(model.converged_),
+    }
+
+
+_CLOSED_FORMS = {
+    "majority": _majority,
+    "mean": _mean,
+    "bragg": _bragg,
+    "dawid_skene": _dawid_skene,
+}
 
 
 def _filled(priors: Any, probabilities: Any) -> dict[int, Any]:

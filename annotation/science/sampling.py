@@ -157,13 +157,7 @@ def sampled_inputs(draws: "Sequence[Draw]") -> list[SampledInput]:
 
     pooled = pool_draws(draws)
     indices, first, counts = np.unique(pooled.indices, return_index=True, return_counts=True)
-    log_missed = np.zeros(len(indices))
-    for drawn in draws:
-        if drawn.distribution is None:
-            raise SamplingProblem("a draw to be pooled has no distribution; draw it again.")
-        with np.errstate(divide="ignore"):  # q = 1 is always drawn: log 0
-            log_missed += drawn.n_draws * np.log1p(-drawn.distribution[indices])
-    included = -np.expm1(log_missed)
+    included = pooled.inclusion_probabilities[first]
     return [
         SampledInput(int(index), int(count), float(probability), float(inclusion))
         for index, count, probability, inclusion in zip(

@@ -63,26 +63,13 @@ def pooled_rated(draws: "Sequence[Draw]", voted: "NDArray[np.int64]") -> "Draw |
     Draw or None
         None when no drawn input has a vote.
     """
-    from dataclasses import replace
-
     import numpy as np
 
     from estimation.sampling import pool_draws
 
     pooled = pool_draws(draws)
     keep = np.isin(pooled.indices, voted)
-    if not keep.any():
-        return None
-    source = pooled.source
-    if source is not None:
-        # numbered anew: a draw of which nothing is rated yet is no stratum
-        source = np.unique(source[keep], return_inverse=True)[1].astype(np.int64)
-    return replace(
-        pooled,
-        indices=pooled.indices[keep],
-        probabilities=pooled.probabilities[keep],
-        source=source,
-    )
+    return pooled.restricted(keep) if keep.any() else None
 
 
 def explanation_score(
@@ -92,11 +79,12 @@ def explanation_score(
     labels: "Sequence[NDArray[np.float64]]",
     predictions: "Sequence[NDArray[np.float64]] | None" = None,
     *,
+    estimator: str,
     level: float,
     seed: int,
     what: str,
 ) -> ExplanationScore:
-    """Score an explanation by importance weights.
+    """Score an explanation.
 
     Parameters
     ----------
@@ -107,8 +95,11 @@ def explanation_score(
     draws : sequence of Draw
         The rated sample of each concept, from `pooled_rated`.
     labels, predictions : sequence of ndarray, each of shape (n_posterior, n_inputs)
-        From `aggregate`. With predictions the score is that of the model over all inputs, corrected
-        by the importance-weighted sample; without, that of the weighted sample alone.
+        From `aggregate`.
+    estimator : str
+        From `Aggregated.estimator`: ``"importance_weighted"`` is the weighted sample alone;
+        ``"model_assisted"`` the model over all inputs, corrected by the weighted sample;
+        ``"recommended"`` corrected as far as the sample objects. The latter two need predictions.
     level : float
         Of the interval.
     seed : int
@@ -128,18 +119,24 @@ def explanation_score(
     import numpy as np
 
     from estimation.linear_explanations import linear_explanation_correlation
+    from estimation.recommended import recommended_linear_correlation
 
     with named(what, EstimateFailed):
-        estimate = linear_explanation_correlation(
-            activation,
-            weights,
-            draws,
-            labels,
-            prediction=predictions,
-            level=level,
-            n_imputations=IMPUTATIONS,
-            seed=seed,
-        )
+        if estimator == "recommended" and predictions is not None:
+            estimate = recommended_linear_correlation(
+                activation, weights, draws, labels, predictions, level=level, seed=seed
+            )
+        else:
+            estimate = linear_explanation_correlation(
+                activation,
+                weights,
+                draws,
+                labels,
+                prediction=predictions if estimator == "model_assisted" else None,
+                level=level,
+                n_imputations=IMPUTATIONS,
+                seed=seed,
+            )
     defined = bool(np.isfinite(estimate.score))
     return ExplanationScore(
         float(estimate.score) if defined else None,

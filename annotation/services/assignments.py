@@ -20,7 +20,6 @@ from annotation.exceptions import (
 )
 from annotation.models import (
     HOLDING,
-    Aggregation,
     Assignment,
     AssignmentStatus,
     Item,
@@ -130,7 +129,7 @@ def assignment_submit(*, assignment: Assignment) -> Assignment:
         return row
     # robust: the submit is committed, and must be acknowledged, whatever happens to the estimate
     transaction.on_commit(
-        lambda: live_estimate_request(study=study, aggregation=Aggregation.BRAGG), robust=True
+        lambda: live_estimate_request(study=study, aggregation=study.live_aggregation), robust=True
     )
     return row
 

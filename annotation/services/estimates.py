@@ -217,7 +217,7 @@ def _finish(run: EstimateRun, scored: ScoredStudy) -> None:
         finished = EstimateRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(
             status=RunStatus.FINISHED,
             finished_at=timezone.now(),
-            estimator="" if scored.aggregated is None else scored.aggregated.estimator,
+            estimator=scored.estimator,
             n_ratings=scored.n_ratings,
             diagnostics=scored.diagnostics,
             sanity_checks=scored.sanity_checks,

@@ -38,6 +38,7 @@ class ScoredStudy:
     """Everything that a run found, not yet in the database."""
 
     n_ratings: int
+    estimator: str = ""
     scores: Scores = field(default_factory=dict)
     methods: list[science.MethodScore] = field(default_factory=list)
     reference_means: dict[int, float] = field(default_factory=dict)
@@ -118,12 +119,13 @@ def study_score(run: EstimateRun) -> ScoredStudy:
         seed=run.seed,
     )
     rated = _rated_draws(samples, arrays, aggregated)
-    scores, undefined = _explanation_scores(run, explanations, arrays, rated, aggregated)
+    scores, undefined = _explanation_scores(run, study, explanations, arrays, rated, aggregated)
     methods, notes = science.methods_compare(
         _comparison_rows(explanations, scores), level=run.level, seed=run.seed
     )
     return ScoredStudy(
         n_ratings=len(ratings),
+        estimator=aggregated.estimator(study.estimator),
         scores=scores,
         methods=methods,
         reference_means=_reference_means(explanations, scores),
@@ -249,6 +251,7 @@ def _rated_draws(
 
 def _explanation_scores(
     run: EstimateRun,
+    study: Study,
     explanations: Iterable[Explanation],
     arrays: _Arrays,
     rated: "dict[int, Draw]",
@@ -277,6 +280,7 @@ def _explanation_scores(
                     [rated[concept] for concept in concepts],
                     [aggregated.labels[concept] for concept in concepts],
                     None if predictions is None else [predictions[concept] for concept in concepts],
+                    estimator=aggregated.estimator(study.estimator),
                     level=run.level,
                     seed=run.seed,
                     what=f"{explanation.method} on neuron {explanation.neuron}",

@@ -25,6 +25,9 @@ EXPLANATIONS_A_PAGE = 25
 RATERS_SHOWN = 200
 EVENTS_SHOWN = 20
 
+#: Shown beside the study's own aggregation: the best, the published, and what most studies did.
+BESIDE = (Aggregation.HIERARCHICAL, Aggregation.BRAGG, Aggregation.MAJORITY)
+
 
 def page_context(study: Study, query: QueryDict) -> dict[str, Any]:
     """Put the whole study page together.
@@ -49,7 +52,9 @@ def page_context(study: Study, query: QueryDict) -> dict[str, Any]:
             "current": choice == context["aggregation"],
             "query": _query(query, aggregation=choice.value, page=None),
         }
-        for choice in (Aggregation.HIERARCHICAL, Aggregation.BRAGG, Aggregation.MAJORITY)
+        for choice in dict.fromkeys(
+            [Aggregation(study.aggregation), *BESIDE, context["aggregation"]]
+        )
     ]
     return {
         **context,
@@ -94,7 +99,7 @@ def live_context(study: Study, query: QueryDict) -> dict[str, Any]:
         "progress": progress,
         "n_newer": progress.ratings_valid - run.n_ratings if run else 0,
         "interval_note": interval_note(aggregation),
-        **_hierarchical(study, aggregation, progress.ratings_valid),
+        **_quoted(study, aggregation, progress.ratings_valid),
         **_unfinished(study, aggregation),
         **_board(run),
         **_explanations(study, run, query),
@@ -135,17 +140,20 @@ def live_fingerprint(study: Study, query: QueryDict) -> str:
     return f"{study.status} {submitted.count()} {runs} {event} {query.urlencode()}"
 
 
-def _hierarchical(study: Study, shown: Aggregation, n_ratings: int) -> dict[str, Any]:
-    """Say beside a closed form how fresh the run is whose intervals are the ones to quote."""
-    if shown == Aggregation.HIERARCHICAL:
-        return {"is_hierarchical": True}
-    run = queries.latest_run(study, Aggregation.HIERARCHICAL)
+def _quoted(study: Study, shown: Aggregation, n_ratings: int) -> dict[str, Any]:
+    """Say beside another aggregation how fresh the run is that the study quotes."""
+    own = Aggregation(study.aggregation)
+    if shown == own:
+        return {"is_quoted": True}
+    run = queries.latest_run(study, own)
     return {
-        "is_hierarchical": False,
-        "hierarchical_run": run,
-        "hierarchical_n_newer": n_ratings - run.n_ratings if run else 0,
-        "hierarchical_pending": study.estimate_runs.filter(
-            aggregation=Aggregation.HIERARCHICAL, status__in=[RunStatus.QUEUED, RunStatus.RUNNING]
+        "is_quoted": False,
+        "quoted": own,
+        "quoted_label": own.label.split(" (")[0],
+        "quoted_run": run,
+        "quoted_n_newer": n_ratings - run.n_ratings if run else 0,
+        "quoted_pending": study.estimate_runs.filter(
+            aggregation=own, status__in=[RunStatus.QUEUED, RunStatus.RUNNING]
         ).exists(),
     }
 

@@ -75,12 +75,17 @@ class BRAgg:
         Probability that a rating is wrong, 0.23 as published; or estimate it by maximum a
         posteriori over all items (the prior is the Beta distribution of `prior_ratings` ratings
         with the published error rate, which keeps it defined when raters always agree).
-    prior : float
-        Constant prior probability of a label for items without a concept prior, 0.05 as published.
+    prior : float or "estimate"
+        Constant prior probability of a label for items without a concept prior, 0.05 as published;
+        or estimate it (the published "empirical prior") together with the labels, at the mode of
+        its posterior under a Beta prior of `prior_items` items around the share of "present"
+        ratings. Concept prior and "estimate" exclude each other.
     clip : float
         Concept priors are clipped to [clip, 1 - clip].
     prior_ratings : float
         Weight, in ratings, of the prior on the estimated error rate.
+    prior_items : float
+        Weight, in items, of the share of "present" ratings on the estimated prior.
 
     Attributes
     ----------
@@ -90,22 +95,26 @@ class BRAgg:
         1 where the probability exceeds one half.
     error_rate_ : float
         Error rate that was used.
+    prior_ : float or None
+        Constant prior that was used; None where a concept prior was given.
     n_iterations_ : int
-        Iterations of the estimate; 0 when the error rate was given.
+        Iterations of the estimate; 0 when error rate and prior were given.
     """
 
     def __init__(
         self,
         error_rate: float | Literal["estimate"] = PUBLISHED_ERROR_RATE,
         *,
-        prior: float = PUBLISHED_CONSTANT_PRIOR,
+        prior: float | Literal["estimate"] = PUBLISHED_CONSTANT_PRIOR,
         clip: float = PUBLISHED_CLIP,
         prior_ratings: float = 20.0,
+        prior_items: float = 10.0,
     ) -> None:
         self.error_rate = error_rate
         self.prior = prior
         self.clip = clip
         self.prior_ratings = prior_ratings
+        self.prior_items = prior_items
 
     def fit(self, ratings: pd.DataFrame, prior_of_item: PriorLike | None = None) -> Self:
         """Aggregate.
@@ -129,24 +138,22 @@ class BRAgg:
             When the table does not pass the checks, or items have no prior, or the error rate or
             the constant prior is out of range.
         """
-        if not 0 < self.prior < 1:
-            msg = f"prior: the constant prior {self.prior} is outside (0, 1)"
-            raise RatingsError(msg)
+        learn_prior = self._check_settings(prior_of_item)
         clean = check_ratings(ratings)
-        rows = prior_of_items(clean, self.prior if prior_of_item is None else prior_of_item)
         counts = rating_counts(clean)
-        prior = (
-            clean.assign(prior=rows)
-            .groupby(item_key(clean), sort=False)["prior"]
-            .first()
-            .to_numpy(dtype=np.float64)
-        )
         n, k = counts["n"].to_numpy(), counts["k"].to_numpy()
-        if self.error_rate == "estimate":
-            self.error_rate_, self.n_iterations_ = self._estimate(n, k, prior)
+        if prior_of_item is None:
+            share = (float(k.sum()) + 1) / (float(n.sum()) + 2)
+            prior = np.full(n.size, share if learn_prior else self.prior, dtype=np.float64)
         else:
-            check_error_rate(self.error_rate)
-            self.error_rate_, self.n_iterations_ = float(self.error_rate), 0
+            rows = clean.assign(prior=prior_of_items(clean, prior_of_item))
+            prior = (
+                rows.groupby(item_key(clean), sort=False)["prior"]
+                .first()
+                .to_numpy(dtype=np.float64)
+            )
+        self.error_rate_, prior, self.n_iterations_ = self._estimate(n, k, prior, learn_prior)
+        self.prior_ = float(prior[0]) if prior_of_item is None else None
         posterior = bragg_posterior(n, k, prior, error_rate=self.error_rate_, clip=self.clip)
         self.probabilities_ = pd.Series(posterior, index=counts.index, name="probability")
         self.labels_ = (self.probabilities_ > 0.5).astype("float64").rename("label")
@@ -158,27 +165,65 @@ class BRAgg:
         """Fit and return ``probabilities_``, see `fit`."""
         return self.fit(ratings, prior_of_item).probabilities_
 
+    def _check_settings(self, prior_of_item: PriorLike | None) -> bool:
+        """Refuse settings out of range; say whether the prior is to be learned."""
+        if self.error_rate != "estimate":
+            check_error_rate(self.error_rate)
+        if self.prior == "estimate":
+            if prior_of_item is not None:
+                msg = "prior: 'estimate' learns a constant prior, but a concept prior was given too"
+                raise RatingsError(msg)
+            return True
+        _check_prior(self.prior)
+        return False
+
     def _estimate(
-        self, n: np.ndarray, k: np.ndarray, prior: FloatArray, tolerance: float = 1e-10
-    ) -> tuple[float, int]:
-        """Run EM for the one-coin error rate with labels summed out.
+        self,
+        n: np.ndarray,
+        k: np.ndarray,
+        prior: FloatArray,
+        learn_prior: bool,
+        tolerance: float = 1e-10,
+    ) -> tuple[float, FloatArray, int]:
+        """Run EM for the one-coin error rate, the prior, or both, with labels summed out.
 
         Returns
         -------
         error_rate : float
+        prior : ndarray, shape (n_items,)
         n_iterations : int
         """
+        if self.error_rate != "estimate" and not learn_prior:
+            return float(self.error_rate), prior, 0
         wrong_before = self.prior_ratings * PUBLISHED_ERROR_RATE
-        rate = PUBLISHED_ERROR_RATE
-        for iteration in range(1, 1001):
+        share = float(prior[0])
+        rate = PUBLISHED_ERROR_RATE if self.error_rate == "estimate" else float(self.error_rate)
+        for iteration in range(1, 5001):
             label = bragg_posterior(n, k, prior, error_rate=rate, clip=self.clip)
-            wrong = float(np.sum(label * (n - k) + (1 - label) * k))
-            # above one half "error" and "right" would swap names; the label must keep its meaning
-            new = min((wrong + wrong_before) / (float(n.sum()) + self.prior_ratings), 0.499)
-            if abs(new - rate) < tolerance:
-                return new, iteration
+            new, change = rate, 0.0
+            if self.error_rate == "estimate":
+                wrong = float(np.sum(label * (n - k) + (1 - label) * k))
+                # above one half "error" and "right" would swap names; labels keep their meaning
+                new = min((wrong + wrong_before) / (float(n.sum()) + self.prior_ratings), 0.499)
+                change = abs(new - rate)
+            if learn_prior:
+                weight = self.prior_items
+                learned = (float(label.sum()) + weight * share) / (label.size + weight)
+                change = max(change, abs(learned - float(prior[0])))
+                prior = np.full(n.size, learned)
+            if change < tolerance:
+                return new, prior, iteration
             rate = new
-        msg = "error_rate: the estimate did not converge in 1000 iterations; give a number instead"
+        msg = (
+            "error_rate, prior: the estimate did not converge in 5000 iterations; give numbers "
+            "instead"
+        )
+        raise RatingsError(msg)
+
+
+def _check_prior(prior: object) -> None:
+    if not isinstance(prior, int | float) or not 0 < prior < 1:
+        msg = f"prior: the constant prior {prior!r} is neither in (0, 1) nor 'estimate'"
         raise RatingsError(msg)
 
 

@@ -11,20 +11,21 @@ For concept t and input i with features x_i = (1, logit s_i, further features):
 Labels c are summed out. With S (items x 2 raters) the weights of "present by j" and "absent by j",
 delta the log likelihood ratio of each such answer and z = b_t . x, the log likelihood is
 
-    sum of log P(answers | c = 0)  +  sum_i softplus(z_i + (S delta)_i) - softplus(z_i),
+    sum of log P(answers | c = 0)  +  sum_i softplus(z_i + (S delta)_i) - softplus(z_i).
 
-which ``hierarchical_pymc`` states in PyMC. ``kernel`` computes the same density with its gradient
-in one pass over the items, for quick refits, because compiling the PyMC model takes longer than
-sampling it; a test holds the two together.
+For a gold item c is known, nothing is summed, and softplus(u) becomes c u: its ratings tell about
+the raters, and its label about the calibration. ``hierarchical_pymc`` states this in PyMC;
+``kernel`` computes the same density with its gradient in one pass over the items, for quick refits,
+because compiling the PyMC model takes longer than sampling it. A test holds the two together.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.special import logit
+from scipy.special import log_expit, logit
 
 from estimation.checks import FloatArray
 
@@ -33,11 +34,17 @@ CONCEPT_DF = 4.0
 #: Raters: population mean of (logit miss, logit false alarm): 95% between 6% and 50% errors.
 RATER_MEAN, RATER_MEAN_SD = float(logit(0.2)), 0.7
 RATER_SPREAD, RATER_SPREAD_LOG_SD = 0.4, 0.6
+#: Label of an item that is not gold.
+UNKNOWN = -1
 
 
 @dataclass(frozen=True)
 class CalibrationPrior:
     """Prior on the calibration of the concept prior: trust it, but be able to leave.
+
+    A tighter prior (0.7, 0.3, 1.5 on the means) biased the scores of simulated studies of 16 pairs:
+    by -0.031 against -0.012 for rare concepts, -0.043 against -0.015 where the concept prior is
+    useless.
 
     Attributes
     ----------
@@ -53,8 +60,8 @@ class CalibrationPrior:
     """
 
     mean: tuple[float, float, float] = (0.0, 1.0, 0.0)
-    mean_sd: tuple[float, float, float] = (0.7, 0.3, 1.5)
-    spread: tuple[float, float, float] = (0.4, 0.15, 0.5)
+    mean_sd: tuple[float, float, float] = (1.5, 0.5, 2.0)
+    spread: tuple[float, float, float] = (0.5, 0.2, 0.7)
     spread_log_sd: float = 0.6
 
     def columns(self, n_features: int) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -80,6 +87,8 @@ class RatingData:
     answers : sparse matrix, shape (n_items, 2 n_raters)
         Weight of "present by rater j" (column j) and "absent by rater j" (column n_raters + j).
     n_concepts, n_raters : int
+    known : ndarray, shape (n_items,), int64
+        Label of gold items, 0 or 1; ``UNKNOWN`` elsewhere, and everywhere if not given.
     """
 
     features: FloatArray
@@ -87,6 +96,12 @@ class RatingData:
     answers: sparse.csr_matrix
     n_concepts: int
     n_raters: int
+    known: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        if self.known.size == 0:
+            nothing = np.full(self.features.shape[0], UNKNOWN, dtype=np.int64)
+            object.__setattr__(self, "known", nothing)
 
 
 def answer_matrix(
@@ -125,6 +140,28 @@ def answer_matrix(
     weight = 1.0 / (1.0 + (n[item] - 1) * within_item_correlation)
     column = np.where(rating == 1, rater, rater + n_raters)
     return sparse.csr_matrix((weight, (item, column)), shape=(n_items, 2 * n_raters))
+
+
+def answer_evidence(
+    answers: sparse.csr_matrix, miss: FloatArray, false_alarm: FloatArray
+) -> FloatArray:
+    """Compute the log likelihood ratio of present to absent of every item.
+
+    Parameters
+    ----------
+    answers : sparse matrix, shape (n_items, 2 n_raters)
+        From `answer_matrix`.
+    miss, false_alarm : ndarray, shape (m, n_raters)
+        Logits of the raters' rates, a row a posterior draw.
+
+    Returns
+    -------
+    ndarray, shape (m, n_items), float64
+    """
+    present = log_expit(-miss) - log_expit(false_alarm)
+    absent = log_expit(miss) - log_expit(-false_alarm)
+    evidence: FloatArray = (answers @ np.concatenate([present, absent], axis=1).T).T
+    return evidence
 
 
 class LogDensity:
@@ -171,6 +208,7 @@ class LogDensity:
             answers.indptr.astype(np.int64),
             answers.indices.astype(np.int64),
             answers.data,
+            np.ascontiguousarray(data.known, dtype=np.int64),
         )
 
     def split(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

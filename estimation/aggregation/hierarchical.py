@@ -1,21 +1,32 @@
 """Hierarchical Bayesian aggregation: raters differ, and the concept prior is calibrated."""
 
 from collections.abc import Hashable, Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from estimation.aggregation.density import (
     CalibrationPrior,
     RatingData,
+    answer_evidence,
     answer_matrix,
 )
-from estimation.aggregation.features import features_of_concepts
+from estimation.aggregation.features import (
+    design_matrix,
+    features_of_concepts,
+    features_of_items,
+)
+from estimation.aggregation.gold import clamp_known, known_labels
 from estimation.aggregation.priors import PriorLike, item_indices, prior_of_items
 from estimation.aggregation.samplers import Sampler, check_sampler, prepare_sampler
+from estimation.aggregation.shared_errors import (
+    CorrelationEstimator,
+    ItemCounts,
+    marginal_correlation,
+)
 from estimation.checks import FloatArray, probability_vector
 from estimation.ratings import RatingsError, check_ratings
 
@@ -41,9 +52,12 @@ class HierarchicalBayes:
         samples the same density, written out with its gradient, by the same sampler and compiles
         nothing: for quick refits; "pymc" uses the PyMC model with PyMC's own sampler. There is no
         fallback from one to another.
-    within_item_correlation : float
+    within_item_correlation : "estimate" or float
         Correlation tau in [0, 1] of raters' errors on one item: n answers count as
         n / (1 + (n - 1) tau). Real raters err together on hard items; 0 takes them as independent.
+        "estimate" takes it from the ratings before sampling.
+    correlation_estimator : callable
+        What estimates tau, see `estimation.aggregation.shared_errors`.
     clip : float
         Concept priors are clipped to [clip, 1 - clip].
     calibration_prior : CalibrationPrior, optional
@@ -63,7 +77,9 @@ class HierarchicalBayes:
         ``logit_miss``, ``logit_false_alarm`` (n, n_raters); ``calibration_mean``,
         ``calibration_spread``, ``rater_mean``, ``rater_spread``.
     probabilities_ : Series of float64
-        Posterior probability of every rated item.
+        Posterior probability of every rated item; 0 or 1 for gold items.
+    within_item_correlation_ : float
+        The tau that was used.
     diagnostics_ : Diagnostics
         R-hat, effective sample sizes, divergences, rounds.
     idata_ : arviz.InferenceData
@@ -78,7 +94,8 @@ class HierarchicalBayes:
         chains: int = 2,
         seed: int = 0,
         sampler: Sampler = "nutpie",
-        within_item_correlation: float = 0.1,
+        within_item_correlation: float | Literal["estimate"] = "estimate",
+        correlation_estimator: CorrelationEstimator = marginal_correlation,
         clip: float = 1e-4,
         calibration_prior: CalibrationPrior | None = None,
         max_r_hat: float = 1.01,
@@ -90,6 +107,7 @@ class HierarchicalBayes:
         self.seed = seed
         self.sampler = sampler
         self.within_item_correlation = within_item_correlation
+        self.correlation_estimator = correlation_estimator
         self.clip = clip
         self.calibration_prior = calibration_prior or CalibrationPrior()
         self.max_r_hat = max_r_hat
@@ -108,7 +126,9 @@ class HierarchicalBayes:
         ----------
         ratings : DataFrame
             A ratings table, see `estimation.ratings.check_ratings`; without a column ``concept``
-            all items belong to one concept.
+            all items belong to one concept. Where the column ``gold`` holds an item's known label,
+            the label is clamped: the item's ratings then tell about the raters, and its label about
+            the calibration, as that of an input drawn by activation and prior alone would.
         prior_of_item : mapping, Series or array-like
             Concept prior, see `estimation.aggregation.priors.prior_of_items`.
         activations : mapping from concept to array (n_inputs,) or (n_inputs, n_neurons), optional
@@ -125,8 +145,8 @@ class HierarchicalBayes:
         Raises
         ------
         RatingsError
-            When the table does not pass the checks, or an item has no prior, or no rater could tell
-            anything.
+            When the table does not pass the checks, or an item has no prior or two gold labels, or
+            no rater could tell anything.
         EstimationError
             When activations are missing for a concept, constant or not finite.
 
@@ -152,45 +172,59 @@ class HierarchicalBayes:
         self.concepts_ = list(concepts)
         self.raters_ = list(raters)
         self._features = features_of_concepts(activations, self.concepts_)
-        self._n_extra = max((table.shape[1] for table in self._features.values()), default=0)
-
-        groups = clean.groupby(["concept", "item"], sort=False)
-        item_codes = groups.ngroup().to_numpy(dtype=np.int64)
+        groups = clean.groupby(["concept", "item"], sort=False).ngroup()
+        item_codes: NDArray[np.int64] = groups.to_numpy().astype(np.int64)
         first = np.unique(item_codes, return_index=True)[1]
-        extra = np.zeros((first.size, self._n_extra))
-        for number, concept in enumerate(self.concepts_):
-            if concept in self._features:
-                rows = np.flatnonzero(concept_codes[first] == number)
-                table = self._features[concept]
-                items = item_indices(clean["item"].to_numpy()[first[rows]], table.shape[0])
-                extra[rows, : table.shape[1]] = table[items]
+        further = features_of_items(
+            self._features, self.concepts_, concept_codes[first], clean["item"].to_numpy()[first]
+        )
         self._ratings = clean
+        design = design_matrix(prior_rows[first], further, self.clip)
+        known = known_labels(clean, item_codes)
+        rating = clean["rating"].to_numpy(dtype=np.float64)
+        told = np.isfinite(rating)
+        counts = ItemCounts(
+            features=design,
+            concept=concept_codes[first].astype(np.int64),
+            n=np.bincount(item_codes[told], minlength=first.size).astype(np.int64),
+            k=np.bincount(item_codes[rating == 1], minlength=first.size).astype(np.int64),
+            known=known,
+            calibration=self.calibration_prior,
+        )
+        self.within_item_correlation_ = (
+            self.correlation_estimator(counts)
+            if isinstance(self.within_item_correlation, str)
+            else float(self.within_item_correlation)
+        )
         data = RatingData(
-            features=self._design(prior_rows[first], extra),
+            features=design,
             concept=concept_codes[first],
             answers=answer_matrix(
                 item_codes,
                 rater_codes,
-                clean["rating"].to_numpy(dtype=np.float64),
+                rating,
                 n_items=first.size,
                 n_raters=len(self.raters_),
-                within_item_correlation=self.within_item_correlation,
+                within_item_correlation=self.within_item_correlation_,
             ),
             n_concepts=len(self.concepts_),
             n_raters=len(self.raters_),
+            known=known,
         )
         self._sample(data)
         picked = self._pick(min(200, self._n_posterior))
         calibration = self.posterior_["calibration"][picked]
         z = np.einsum("mpi,ip->mi", calibration[:, :, data.concept], data.features)
-        posterior = expit(z + self._evidence(data.answers, picked)).mean(axis=0)
+        z += self._evidence(data.answers, picked)
         index = clean.loc[first, key]
         names = (
             pd.MultiIndex.from_frame(index)
             if key == ["concept", "item"]
             else pd.Index(index["item"], name="item")
         )
-        self.probabilities_ = pd.Series(posterior, index=names, name="probability")
+        self.probabilities_ = pd.Series(
+            clamp_known(expit(z).mean(axis=0), known), index=names, name="probability"
+        )
         return self
 
     def concept_draws(
@@ -248,10 +282,12 @@ class HierarchicalBayes:
             own["rating"].to_numpy(dtype=np.float64),
             n_items=items.size,
             n_raters=len(self.raters_),
-            within_item_correlation=self.within_item_correlation,
+            within_item_correlation=self.within_item_correlation_,
         )
         z[:, items] += self._evidence(answers, self._pick(n_draws))
-        return _expit_in_place(z)
+        g = _expit_in_place(z)
+        g[:, items] = clamp_known(g[:, items], known_labels(own, item_codes))
+        return g
 
     def prediction_draws(
         self,
@@ -305,18 +341,15 @@ class HierarchicalBayes:
             if getattr(self, name) < 1:
                 msg = f"{name}: {getattr(self, name)} is below 1"
                 raise RatingsError(msg)
-        if not 0 <= self.within_item_correlation <= 1:
-            msg = f"within_item_correlation: {self.within_item_correlation} is outside [0, 1]"
+        tau = self.within_item_correlation
+        number = -1.0 if isinstance(tau, str) else tau
+        if tau != "estimate" and not 0 <= number <= 1:
+            msg = f"within_item_correlation: {tau!r} is neither 'estimate' nor in [0, 1]"
             raise RatingsError(msg)
         if not 0 < self.clip < 0.5:
             msg = f"clip: {self.clip} is outside (0, 0.5)"
             raise RatingsError(msg)
         check_sampler(self.sampler)
-
-    def _design(self, prior: FloatArray, extra: FloatArray) -> FloatArray:
-        """Stack the features: 1, logit of the clipped prior, further ones."""
-        logits = logit(np.clip(prior, self.clip, 1 - self.clip))
-        return np.column_stack([np.ones(prior.size), logits, extra])
 
     def _sample(self, data: RatingData) -> None:
         from estimation.aggregation import nuts
@@ -348,19 +381,19 @@ class HierarchicalBayes:
 
     def _evidence(self, answers: Any, picked: NDArray[np.int64]) -> FloatArray:
         """Log likelihood ratio of the labels of each item under the picked draws."""
-        miss = self.posterior_["logit_miss"][picked]
-        false_alarm = self.posterior_["logit_false_alarm"][picked]
-        present = np.log(expit(-miss)) - np.log(expit(false_alarm))
-        absent = np.log(expit(miss)) - np.log(expit(-false_alarm))
-        evidence: FloatArray = (answers @ np.concatenate([present, absent], axis=1).T).T
-        return evidence
+        return answer_evidence(
+            answers,
+            self.posterior_["logit_miss"][picked],
+            self.posterior_["logit_false_alarm"][picked],
+        )
 
     def _prior_logits(self, concept: Hashable, prior_all: ArrayLike, n_draws: int) -> FloatArray:
         if concept not in self.concepts_:
             msg = f"concept: {concept!r} was not in the fit; fit again with its ratings"
             raise RatingsError(msg)
         prior = probability_vector(prior_all, "prior_all")
-        extra = np.zeros((prior.size, self._n_extra))
+        width = self.posterior_["calibration"].shape[1] - 2
+        further = np.zeros((prior.size, width))
         table = self._features.get(concept)
         if table is not None:
             if table.shape[0] != prior.size:
@@ -369,10 +402,10 @@ class HierarchicalBayes:
                     f"{table.shape[0]}"
                 )
                 raise RatingsError(msg)
-            extra[:, : table.shape[1]] = table
+            further[:, : table.shape[1]] = table
         number = self.concepts_.index(concept)
         coefficients = self.posterior_["calibration"][self._pick(n_draws), :, number]
-        logits: FloatArray = coefficients @ self._design(prior, extra).T
+        logits: FloatArray = coefficients @ design_matrix(prior, further, self.clip).T
         return logits
 
 

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation.aggregation.density import CONCEPT_DF, CalibrationPrior, LogDensity, RatingData
+from estimation.aggregation.density import (
+    CONCEPT_DF,
+    UNKNOWN,
+    CalibrationPrior,
+    LogDensity,
+    RatingData,
+)
 from estimation.checks import FloatArray
 
 
@@ -80,11 +86,12 @@ def pymc_model(data: RatingData, calibration: CalibrationPrior) -> Any:
         item_evidence = sum_by_item(
             answers.row.astype(np.int64), evidence[answers.col.astype(np.int64)] * answers.data
         )
-        # the label summed out, see the module `density`
-        pm.Potential(
-            "ratings",
-            if_absent + pt.sum(pt.softplus(prior_logit + item_evidence) - pt.softplus(prior_logit)),
-        )
+        # the label summed out, or clamped where it is known: see the module `density`
+        posterior_logit = prior_logit + item_evidence
+        label_term = pt.softplus(posterior_logit)
+        if np.any(data.known != UNKNOWN):
+            label_term = (data.known == UNKNOWN) * label_term + (data.known == 1) * posterior_logit
+        pm.Potential("ratings", if_absent + pt.sum(label_term - pt.softplus(prior_logit)))
     return model
 
 

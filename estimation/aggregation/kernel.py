@@ -18,6 +18,7 @@ def likelihood(
     starts: Any,
     columns: Any,
     weights: Any,
+    known: Any,
     coefficients: Any,
     rates: Any,
 ) -> Any:
@@ -29,6 +30,8 @@ def likelihood(
     concept : ndarray, shape (n_items,)
     starts, columns, weights : ndarray
         Rows of the sparse matrix of answers: index pointer, column, weight.
+    known : ndarray, shape (n_items,)
+        Label of a gold item, negative where it is unknown.
     coefficients : ndarray, shape (n_features, n_concepts)
     rates : ndarray, shape (2, n_raters)
         Logits of miss and false-alarm rates.
@@ -71,10 +74,14 @@ def likelihood(
         value -= max(z, 0.0)
         prior = (1.0 if z >= 0 else small) / (1.0 + small)
         z += evidence
-        small = math.exp(-abs(z))
-        ratio *= 1.0 + small
-        value += max(z, 0.0)
-        posterior = (1.0 if z >= 0 else small) / (1.0 + small)
+        if known[i] < 0:
+            small = math.exp(-abs(z))
+            ratio *= 1.0 + small
+            value += max(z, 0.0)
+            posterior = (1.0 if z >= 0 else small) / (1.0 + small)
+        else:
+            posterior = float(known[i])
+            value += posterior * z
         # every factor lies in [1/2, 2], so 512 of them fit a float64 and cost one logarithm
         if i % 512 == 511:
             value += math.log(ratio)
@@ -107,14 +114,14 @@ def log_density(theta: Any, centre: Any, scale: Any, df: float, n_concepts: int,
         Degrees of freedom of the concepts' deviations.
     n_concepts : int
     data : tuple of ndarray
-        The first five arguments of `likelihood`.
+        The first six arguments of `likelihood`.
 
     Returns
     -------
     value : float
     gradient : ndarray
     """
-    features, concept, starts, columns, weights = data
+    features, concept, starts, columns, weights, known = data
     p = features.shape[1]
     q = p + 2
     n_raters = (theta.size - 2 * q - p * n_concepts) // 2
@@ -128,7 +135,7 @@ def log_density(theta: Any, centre: Any, scale: Any, df: float, n_concepts: int,
     for k in range(2):
         rates[k] = theta[p + k] + spreads[p + k] * raters[k]
     value, g_coefficients, g_rates = likelihood(
-        features, concept, starts, columns, weights, coefficients, rates
+        features, concept, starts, columns, weights, known, coefficients, rates
     )
     gradient = np.zeros_like(theta)
     for k in range(2 * q):

@@ -75,7 +75,7 @@ class LaplaceMixture:
         *,
         miss_rate: float = 0.23,
         false_alarm_rate: float = 0.23,
-        rate_sd: float = 0.5,
+        rate_sd: float = 0.3,
         within_item_correlation: float = 0.1,
         correlation_sd: float = 0.7,
         clip: float = 1e-4,

@@ -3,12 +3,21 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from estimation.checks import FloatArray, finite_vector, probability_vector, standardized
-from estimation.sampling.draw import Draw, SamplingError, check_budget, draw_from
+from estimation.checks import finite_vector
+from estimation.sampling.distributions import (
+    correlation_influence as correlation_influence,  # other modules look for it here
+)
+from estimation.sampling.distributions import (
+    model_guided_distribution,
+    neyman_distribution,
+    top_and_random_distribution,
+)
+from estimation.sampling.draw import Draw, SamplingError, check_budget
+from estimation.sampling.drawing import draw_from
 
 
-def draw_uniform(n_inputs: int, n_draws: int, *, seed: int) -> Draw:
-    """Draw inputs uniformly with replacement.
+def draw_uniform(n_inputs: int, n_draws: int, *, seed: int, replacement: bool = True) -> Draw:
+    """Draw inputs uniformly.
 
     Parameters
     ----------
@@ -18,6 +27,8 @@ def draw_uniform(n_inputs: int, n_draws: int, *, seed: int) -> Draw:
         Number of draws.
     seed : int
         Seed of the generator.
+    replacement : bool
+        Whether an input may be drawn more than once; see `draw_from`.
 
     Returns
     -------
@@ -31,7 +42,13 @@ def draw_uniform(n_inputs: int, n_draws: int, *, seed: int) -> Draw:
     if n_inputs < 1:
         msg = f"n_inputs: the probe dataset has {n_inputs} inputs; it needs at least one"
         raise SamplingError(msg)
-    return draw_from(np.full(n_inputs, 1.0 / n_inputs), n_draws, design="uniform", seed=seed)
+    return draw_from(
+        np.full(n_inputs, 1.0 / n_inputs),
+        n_draws,
+        design="uniform",
+        seed=seed,
+        replacement=replacement,
+    )
 
 
 def draw_top(activation: ArrayLike, n_draws: int, *, seed: int = 0) -> Draw:
@@ -77,11 +94,19 @@ def draw_top(activation: ArrayLike, n_draws: int, *, seed: int = 0) -> Draw:
         seed=seed,
         parameters={},
         distribution=distribution,
+        replacement=False,
+        inclusion=distribution * n_draws,
+        own_inclusion=np.ones(n_draws),
     )
 
 
 def draw_top_and_random(
-    activation: ArrayLike, n_draws: int, *, seed: int, top_fraction: float = 0.05
+    activation: ArrayLike,
+    n_draws: int,
+    *,
+    seed: int,
+    top_fraction: float = 0.05,
+    replacement: bool = True,
 ) -> Draw:
     """Draw half of the inputs among the top activations and half anywhere.
 
@@ -96,6 +121,8 @@ def draw_top_and_random(
         Number of draws.
     seed : int
         Seed of the generator.
+    replacement : bool
+        Whether an input may be drawn more than once; see `draw_from`.
     top_fraction : float
         Share of the inputs, in (0, 1], that counts as top; ceil(top_fraction N) inputs.
 
@@ -110,70 +137,24 @@ def draw_top_and_random(
     EstimationError
         When activations are constant or not finite.
     """
-    standardized(activation)  # refuses constant and non-finite activations
-    vector = finite_vector(activation, "activation")
-    if not 0 < top_fraction <= 1:
-        msg = f"top_fraction: {top_fraction} is outside (0, 1]"
-        raise SamplingError(msg)
-    n_top = int(np.ceil(top_fraction * vector.size))
-    top = np.argsort(-vector, kind="stable")[:n_top]
-    distribution = np.full(vector.size, 0.5 / vector.size)
-    distribution[top] += 0.5 / n_top
     return draw_from(
-        distribution,
+        top_and_random_distribution(activation, top_fraction=top_fraction),
         n_draws,
         design="top_and_random",
         seed=seed,
         parameters={"top_fraction": top_fraction},
+        replacement=replacement,
     )
 
 
-def model_guided_distribution(
-    activation: ArrayLike, prior: ArrayLike, *, gamma: float = 0.2
-) -> FloatArray:
-    """Compute the draw probabilities of model-guided importance sampling.
-
-    Parameters
-    ----------
-    activation : array-like, shape (n_inputs,)
-        Activations of the neuron.
-    prior : array-like, shape (n_inputs,)
-        Concept prior s in [0, 1], not constant.
-    gamma : float
-        Share of uniform draws in (0, 1]; it bounds the importance weights by 1/gamma.
-
-    Returns
-    -------
-    ndarray, shape (n_inputs,), float64
-        q_i = (1 - gamma) |a_i s_i| / sum |a s| + gamma / N, with a and s standardised.
-
-    Raises
-    ------
-    SamplingError
-        When gamma is outside (0, 1] or the prior is constant.
-    EstimationError
-        When activations are constant or not finite, or the prior is no probability.
-
-    References
-    ----------
-    Oikarinen, Yan, Kulkarni, Weng, arXiv 2506.07985, model-guided importance sampling (MG-IS).
-    """
-    scaled = standardized(activation)
-    probabilities = probability_vector(prior, "prior", scaled.size)
-    _check_gamma(gamma)
-    spread = probabilities.std()
-    if spread <= 1e-12:
-        msg = (
-            f"prior: constant ({probabilities[0]:g}) over all inputs, so it cannot guide the draw; "
-            "use the design 'uniform' or 'top_and_random', or give a prior that varies"
-        )
-        raise SamplingError(msg)
-    product = np.abs(scaled * (probabilities - probabilities.mean()) / spread)
-    return _mixed(product, gamma)
-
-
 def draw_model_guided(
-    activation: ArrayLike, prior: ArrayLike, *, n_draws: int, gamma: float = 0.2, seed: int
+    activation: ArrayLike,
+    prior: ArrayLike,
+    *,
+    n_draws: int,
+    gamma: float = 0.2,
+    seed: int,
+    replacement: bool = True,
 ) -> Draw:
     """Draw inputs by model-guided importance sampling (MG-IS).
 
@@ -189,6 +170,8 @@ def draw_model_guided(
         Share of uniform draws in (0, 1].
     seed : int
         Seed of the generator.
+    replacement : bool
+        Whether an input may be drawn more than once; see `draw_from`.
 
     Returns
     -------
@@ -205,53 +188,23 @@ def draw_model_guided(
     """
     distribution = model_guided_distribution(activation, prior, gamma=gamma)
     return draw_from(
-        distribution, n_draws, design="model_guided", seed=seed, parameters={"gamma": gamma}
+        distribution,
+        n_draws,
+        design="model_guided",
+        seed=seed,
+        parameters={"gamma": gamma},
+        replacement=replacement,
     )
 
 
-def neyman_distribution(
-    activation: ArrayLike, prior: ArrayLike, *, gamma: float = 0.1
-) -> FloatArray:
-    """Compute draw probabilities proportional to each input's expected effect on the score.
-
-    The label c_i moves the correlation by f_i / N, where f_i = a_i/sd - T2 (1 - 2 mu)/(2 sd^3),
-    mu = mean s, T2 = mean a s and sd^2 = mu (1 - mu); its standard deviation under the prior is
-    sqrt(s_i (1 - s_i)). Their product is the optimal (Neyman) allocation when the prior is right.
-
-    Parameters
-    ----------
-    activation : array-like, shape (n_inputs,)
-        Activations of the neuron.
-    prior : array-like, shape (n_inputs,)
-        Concept prior s in [0, 1]; clipped to [0.001, 0.999], because a prior is never certain.
-    gamma : float
-        Share of uniform draws in (0, 1].
-
-    Returns
-    -------
-    ndarray, shape (n_inputs,), float64
-        q_i = (1 - gamma) |f_i| sqrt(s_i (1 - s_i)) / sum + gamma / N.
-
-    Raises
-    ------
-    SamplingError
-        When gamma is outside (0, 1].
-    EstimationError
-        When activations are constant or not finite, or the prior is no probability.
-
-    References
-    ----------
-    Neyman, "On the two different aspects of the representative method" (1934).
-    """
-    scaled = standardized(activation)
-    probabilities = np.clip(probability_vector(prior, "prior", scaled.size), 0.001, 0.999)
-    _check_gamma(gamma)
-    influence = correlation_influence(scaled, probabilities.mean(), (scaled * probabilities).mean())
-    return _mixed(np.abs(influence) * np.sqrt(probabilities * (1 - probabilities)), gamma)
-
-
 def draw_neyman(
-    activation: ArrayLike, prior: ArrayLike, *, n_draws: int, gamma: float = 0.1, seed: int
+    activation: ArrayLike,
+    prior: ArrayLike,
+    *,
+    n_draws: int,
+    gamma: float = 0.1,
+    seed: int,
+    replacement: bool = True,
 ) -> Draw:
     """Draw inputs by the Neyman design on their influence on the score.
 
@@ -267,6 +220,8 @@ def draw_neyman(
         Share of uniform draws in (0, 1].
     seed : int
         Seed of the generator.
+    replacement : bool
+        Whether an input may be drawn more than once; see `draw_from`.
 
     Returns
     -------
@@ -278,41 +233,11 @@ def draw_neyman(
         See `neyman_distribution`; also when `n_draws` is below 1.
     """
     distribution = neyman_distribution(activation, prior, gamma=gamma)
-    return draw_from(distribution, n_draws, design="neyman", seed=seed, parameters={"gamma": gamma})
-
-
-def correlation_influence(scaled: FloatArray, mu: float, t2: float) -> FloatArray:
-    """Compute N times the derivative of the correlation by each binary label.
-
-    Parameters
-    ----------
-    scaled : ndarray, shape (n,)
-        Standardised activations.
-    mu : float
-        Share of positive labels, in (0, 1).
-    t2 : float
-        Mean of activation times label.
-
-    Returns
-    -------
-    ndarray, shape (n,), float64
-        f_i = a_i / sd - t2 (1 - 2 mu) / (2 sd^3), sd = sqrt(mu (1 - mu)).
-    """
-    deviation = np.sqrt(mu * (1 - mu))
-    influence: FloatArray = scaled / deviation - t2 * (1 - 2 * mu) / (2 * deviation**3)
-    return influence
-
-
-def _check_gamma(gamma: float) -> None:
-    if not 0 < gamma <= 1:
-        msg = (
-            f"gamma: {gamma} is outside (0, 1]; without uniform draws some inputs would never be "
-            "drawn and weights would be unbounded"
-        )
-        raise SamplingError(msg)
-
-
-def _mixed(size: FloatArray, gamma: float) -> FloatArray:
-    """Normalise `size` and mix it with the uniform distribution."""
-    mixed: FloatArray = (1 - gamma) * size / size.sum() + gamma / size.size
-    return mixed
+    return draw_from(
+        distribution,
+        n_draws,
+        design="neyman",
+        seed=seed,
+        parameters={"gamma": gamma},
+        replacement=replacement,
+    )

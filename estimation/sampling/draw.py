@@ -1,13 +1,14 @@
-"""A draw: which inputs were chosen, with what probability, and how to choose them again."""
+"""A draw: which inputs were chosen, and with what probability."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estimation.checks import EstimationError, FloatArray
+from estimation.sampling.record import provenance_record
 
 
 class SamplingError(EstimationError):
@@ -16,16 +17,21 @@ class SamplingError(EstimationError):
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Inputs drawn with replacement for one (neuron, concept) pair.
+    """Inputs drawn for one (neuron, concept) pair, with or without replacement.
+
+    One rule covers all designs: n q_i is the expected number of times that input i is drawn. The
+    mean over draws of w h, w = (1/N)/q, is then unbiased for the mean of h over all inputs: it is
+    the estimator of Hansen and Hurwitz with replacement, and that of Horvitz and Thompson without,
+    where n q_i is the inclusion probability.
 
     Attributes
     ----------
     design : str
         Name of the sampling design, a key of ``DESIGNS`` (or "pooled").
     indices : ndarray, shape (n_draws,), int64
-        Inputs drawn, in order of drawing; an input may be there more than once.
+        Inputs drawn, in order of drawing; with replacement an input may be there more than once.
     probabilities : ndarray, shape (n_draws,), float64
-        Probability q_i with which each of them is taken in one draw.
+        q_i of each of them: the expected number of draws that fall on it, over n_draws.
     n_inputs : int
         Size N of the probe dataset.
     seed : int
@@ -33,9 +39,20 @@ class Draw:
     parameters : Mapping
         Parameters of the design (plain numbers and strings).
     distribution : ndarray, shape (n_inputs,), float64, or None
-        The whole q, needed to pool this draw with others.
+        The whole q, needed to pool this draw with others and to check a repetition.
     source : ndarray, shape (n_draws,), int64, or None
-        For a pooled draw: which of the pooled draws each input came from.
+        Which part each input came from, parts being drawn independently of each other: the draws
+        of a pool, the strata of a stratified draw. Variances are taken within parts.
+    replacement : bool
+        Whether an input could be drawn more than once.
+    inclusion : ndarray, shape (n_inputs,), float64, or None
+        Probability that an input is drawn at least once. None stands for n_draws independent draws
+        from q, for which it follows.
+    own_inclusion : ndarray, shape (n_draws,), float64, or None
+        Probability with which the part that took an input, if drawn without replacement, takes it;
+        0 for parts with replacement. The variance is smaller by about this share. None is 0.
+    parts : tuple of Mapping
+        Of a pooled draw: the provenance of the draws pooled.
     """
 
     design: str
@@ -46,6 +63,10 @@ class Draw:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     distribution: FloatArray | None = None
     source: NDArray[np.int64] | None = None
+    replacement: bool = True
+    inclusion: FloatArray | None = None
+    own_inclusion: FloatArray | None = None
+    parts: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         if self.indices.shape != self.probabilities.shape or self.indices.ndim != 1:
@@ -64,8 +85,19 @@ class Draw:
             )
             raise SamplingError(msg)
         if not np.all((self.probabilities > 0) & (self.probabilities <= 1)):
-            msg = "draw: every drawn input needs a draw probability in (0, 1]"
+            msg = (
+                "draw: every drawn input needs a draw probability in (0, 1]; an input that cannot "
+                "be drawn has no weight"
+            )
             raise SamplingError(msg)
+        for name in ("source", "own_inclusion"):
+            values = getattr(self, name)
+            if values is not None and values.shape != self.indices.shape:
+                msg = (
+                    f"draw: {name} has shape {values.shape}, indices {self.indices.shape}; give "
+                    "one value a drawn input (to leave draws out, use `restricted`)"
+                )
+                raise SamplingError(msg)
 
     @property
     def n_draws(self) -> int:
@@ -94,58 +126,85 @@ class Draw:
         """The distinct inputs to have rated, sorted."""
         return np.unique(self.indices)
 
+    @property
+    def inclusion_probabilities(self) -> FloatArray:
+        """Probability that an input is drawn at least once, for each draw, shape (n_draws,)."""
+        if self.inclusion is not None:
+            return self.inclusion[self.indices]
+        return included_with_replacement(self.probabilities, self.n_draws)
 
-def draw_from(
-    distribution: FloatArray,
-    n_draws: int,
-    *,
-    design: str,
-    seed: int,
-    parameters: Mapping[str, Any] | None = None,
-) -> Draw:
-    """Draw inputs with replacement from a distribution over all inputs.
+    def provenance(self) -> dict[str, Any]:
+        """Describe the draw in plain values, from which `repeat_draw` makes it again."""
+        return provenance_record(self)
+
+    def restricted(self, keep: NDArray[np.bool_]) -> "Draw":
+        """Leave draws out, for instance those of inputs that nobody has rated yet.
+
+        The draws left must be missing by chance: which inputs have ratings must not depend on
+        their labels. Probabilities stay those of one draw; inclusion probabilities shrink with the
+        number of draws of each part.
+
+        Parameters
+        ----------
+        keep : ndarray, shape (n_draws,), bool
+            Draws to keep.
+
+        Returns
+        -------
+        Draw
+            Parts with no draw left are gone from `source`.
+
+        Raises
+        ------
+        SamplingError
+            When the mask has another length or keeps nothing.
+        """
+        mask = np.asarray(keep, dtype=bool)
+        if mask.shape != self.indices.shape or not mask.any():
+            msg = (
+                f"keep: {int(mask.sum())} draws kept by a mask of shape {mask.shape}, expected at "
+                f"least one of {self.n_draws}; rate an input of the draw first"
+            )
+            raise SamplingError(msg)
+        source = self.source
+        own = self.own_inclusion
+        if own is not None:
+            # a random part of a sample without replacement is one of a smaller size
+            numbers = np.zeros(self.n_draws, np.int64) if source is None else source
+            kept = np.bincount(numbers[mask], minlength=int(numbers.max()) + 1)
+            own = (own * (kept / np.maximum(np.bincount(numbers), 1))[numbers])[mask]
+        if source is not None:
+            source = np.unique(source[mask], return_inverse=True)[1].astype(np.int64)
+        inclusion = self.inclusion
+        if inclusion is not None:
+            inclusion = inclusion * float(mask.mean())
+        return replace(
+            self,
+            indices=self.indices[mask],
+            probabilities=self.probabilities[mask],
+            source=source,
+            own_inclusion=own,
+            inclusion=inclusion,
+        )
+
+
+def included_with_replacement(probabilities: FloatArray, n_draws: int) -> FloatArray:
+    """Compute 1 - (1 - q)^n, the chance that n independent draws hit an input.
 
     Parameters
     ----------
-    distribution : ndarray, shape (n_inputs,), float64
-        Draw probabilities q, non-negative, summing to 1.
+    probabilities : ndarray, float64
+        Draw probabilities q in [0, 1].
     n_draws : int
-        Number of draws, at least 1.
-    design : str
-        Name recorded with the draw.
-    seed : int
-        Seed of the generator.
-    parameters : Mapping, optional
-        Parameters recorded with the draw.
+        Number of draws n.
 
     Returns
     -------
-    Draw
-
-    Raises
-    ------
-    SamplingError
-        When `n_draws` is below 1 or the distribution is not one.
+    ndarray, float64
     """
-    check_budget(n_draws)
-    if np.any(distribution < 0) or not np.isclose(distribution.sum(), 1.0, rtol=0, atol=1e-8):
-        msg = f"draw probabilities: negative, or summing to {distribution.sum():g} instead of 1"
-        raise SamplingError(msg)
-    # inversion of the cumulative sum: the draw then depends on seed and q alone, not on how
-    # a numpy version happens to implement Generator.choice
-    cumulative = np.cumsum(distribution)
-    uniforms = np.random.default_rng(seed).random(n_draws) * cumulative[-1]
-    indices = np.searchsorted(cumulative, uniforms, side="right").astype(np.int64)
-    np.minimum(indices, distribution.size - 1, out=indices)
-    return Draw(
-        design=design,
-        indices=indices,
-        probabilities=distribution[indices],
-        n_inputs=int(distribution.size),
-        seed=seed,
-        parameters=dict(parameters or {}),
-        distribution=distribution,
-    )
+    with np.errstate(divide="ignore"):  # q = 1 is always drawn: log 0
+        included: FloatArray = -np.expm1(n_draws * np.log1p(-probabilities))
+    return included
 
 
 def check_budget(n_draws: int) -> None:
@@ -167,66 +226,3 @@ def check_budget(n_draws: int) -> None:
             "give at least one draw a (neuron, concept) pair"
         )
         raise SamplingError(msg)
-
-
-def pool_draws(draws: Sequence[Draw]) -> Draw:
-    """Pool draws of several neurons for one concept into one weighted sample.
-
-    A rating is about an (input, concept) pair, so inputs drawn for one neuron serve all neurons of
-    that concept. The pooled inputs are weighted by the mixture they came from,
-    q_mix = sum_k n_k q_k / n (the balance heuristic): (1/n) sum_i h(x_i) / (N q_mix(x_i)) is
-    unbiased for the mean of h, and its second moment never exceeds that of any single draw, because
-    n q_mix >= n_k q_k everywhere.
-
-    Parameters
-    ----------
-    draws : sequence of Draw
-        Draws over the same probe dataset, each with its `distribution`.
-
-    Returns
-    -------
-    Draw
-        Design "pooled"; `source` says which draw an input came from, so that variances can be
-        taken within draws.
-
-    Raises
-    ------
-    SamplingError
-        When there is none, they differ in the probe dataset, or one lacks its distribution.
-
-    References
-    ----------
-    Veach and Guibas, "Optimally combining sampling techniques for Monte Carlo rendering" (1995),
-    the balance heuristic, eq. 11.
-    """
-    if not draws:
-        msg = "draws: nothing to pool; give at least one draw"
-        raise SamplingError(msg)
-    sizes = {draw.n_inputs for draw in draws}
-    if len(sizes) > 1:
-        msg = (
-            f"draws: made over probe datasets of different sizes {sorted(sizes)}; pool one dataset"
-        )
-        raise SamplingError(msg)
-    n_total = sum(draw.n_draws for draw in draws)
-    mixture = np.zeros(draws[0].n_inputs)
-    for number, draw in enumerate(draws):
-        if draw.distribution is None:
-            msg = f"draws[{number}]: has no `distribution`; draw it again from its seed to pool it"
-            raise SamplingError(msg)
-        mixture += draw.distribution * (draw.n_draws / n_total)
-    indices = np.concatenate([draw.indices for draw in draws])
-    return Draw(
-        design="pooled" if not all(draw.design == "top" for draw in draws) else "top",
-        indices=indices,
-        probabilities=mixture[indices],
-        n_inputs=draws[0].n_inputs,
-        seed=draws[0].seed,
-        parameters={
-            "designs": [draw.design for draw in draws],
-            "seeds": [draw.seed for draw in draws],
-            "n_draws": [draw.n_draws for draw in draws],
-        },
-        distribution=mixture,
-        source=np.repeat(np.arange(len(draws)), [draw.n_draws for draw in draws]).astype(np.int64),
-    )

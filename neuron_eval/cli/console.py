@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 # A pipe has no width to keep to; there, tables keep their columns whole.
 _PIPE_COLUMNS = 160
 _PIPED = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-CONSOLE = Console(width=_PIPE_COLUMNS if _PIPED else None)
+CONSOLE = Console(emoji=False, width=_PIPE_COLUMNS if _PIPED else None)
 #: Progress and errors go here, so that standard output can be piped.
-ERROR_CONSOLE = Console(stderr=True)
+ERROR_CONSOLE = Console(emoji=False, stderr=True)
 
 _VERDICTS = {"pass": "green", "fail": "red", "too close to call": "yellow"}
 

@@ -9,6 +9,8 @@ from annotation.models import Aggregation
 def test_only_the_hierarchical_model_covers_the_labels() -> None:
     assert {name: interval_covers(name) for name in Aggregation.values} == {
         "majority": "sampling_error",
+        "mean": "sampling_error",
+        "dawid_skene": "sampling_error",
         "bragg": "sampling_error",
         "hierarchical": "sampling_error_and_label_uncertainty",
     }

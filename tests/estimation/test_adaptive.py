@@ -13,8 +13,7 @@ from estimation.aggregation import LaplaceMixture, bragg_posterior
 from estimation.aggregation.label_prior import Component
 from estimation.checks import EstimationError, standardized
 from estimation.correlation import published_correlation
-from estimation.sampling import SamplingError, draw_model_guided
-from estimation.sampling.designs import correlation_influence
+from estimation.sampling import SamplingError, correlation_influence, draw_model_guided
 from estimation.simulated_study import REGIMES, simulate_pair
 
 CERTAIN = (Component("trust", (0.0, 1.0, 0.0, 0.0), (1e-6,) * 4),)

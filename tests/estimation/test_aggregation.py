@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 from estimation.aggregation import BRAgg, MajorityVote, MeanRating, bragg_posterior, prior_of_items
 from estimation.checks import EstimationError
@@ -84,6 +84,65 @@ def test_bragg_estimates_the_error_rate_at_the_posterior_mode():
 def test_error_rate_stays_defined_when_raters_always_agree():
     fitted = BRAgg("estimate", prior=0.5).fit(frame(["111", "000", "111"]))
     assert 0 < fitted.error_rate_ < 0.23
+
+
+def test_bragg_learns_prior_and_error_rate_at_the_posterior_mode():
+    raters = [SimulatedRater(f"r{i}", 0.2, 0.2) for i in range(6)]
+    truth = (np.random.default_rng(0).random(500) < 0.15).astype(float)
+    ratings = simulate_ratings(truth, raters, seed=1)
+    fitted = BRAgg("estimate", prior="estimate").fit(ratings)
+    groups = ratings.groupby("item")["rating"]
+    k, n = groups.sum().to_numpy(), groups.count().to_numpy()
+    share = (k.sum() + 1) / (n.sum() + 2)
+
+    def minus_log_posterior(values):
+        rate, prior = values
+        present = prior * (1 - rate) ** k * rate ** (n - k)
+        absent = (1 - prior) * rate**k * (1 - rate) ** (n - k)
+        before = 4.6 * np.log(rate) + 15.4 * np.log(1 - rate)
+        before += 10 * share * np.log(prior) + 10 * (1 - share) * np.log(1 - prior)
+        return -np.sum(np.log(present + absent)) - before
+
+    best = minimize(minus_log_posterior, [0.3, 0.3], bounds=[(0.01, 0.49)] * 2, tol=1e-12).x
+    assert (fitted.error_rate_, fitted.prior_) == pytest.approx(best, abs=1e-4)
+    assert fitted.prior_ == pytest.approx(0.15, abs=0.04)
+    assert share > 0.2  # the share itself would be far off
+
+
+def test_bragg_with_a_given_error_rate_learns_the_prior_only():
+    fitted = BRAgg(0.1, prior="estimate").fit(frame(["11", "00", "11", "11"]))
+    assert fitted.error_rate_ == 0.1
+    assert 0.6 < fitted.prior_ < 0.9
+    assert BRAgg().fit(frame(["1"])).prior_ == 0.05
+    assert BRAgg().fit(frame(["1"]), 0.3).prior_ is None
+
+
+@pytest.mark.parametrize("prior", [0, 1, -0.1, "guess"])
+def test_constant_prior_out_of_range(prior):
+    with pytest.raises(RatingsError, match="constant prior"):
+        BRAgg(prior=prior).fit(frame(["1"]))
+
+
+def test_a_prior_is_given_or_learned_but_not_both():
+    with pytest.raises(RatingsError, match="concept prior was given too"):
+        BRAgg(prior="estimate").fit(frame(["1"]), 0.3)
+
+
+BAD_TABLES = {
+    "always the same": [(i, r, 1.0) for i in range(5) for r in "ab"],
+    "one rating": [(0, "a", 1.0)],
+    "all disagree": [(i, r, float(r == "a")) for i in range(5) for r in "ab"],
+    "nobody could tell": [(i, "a", None) for i in range(3)],
+}
+
+
+@pytest.mark.parametrize("rows", BAD_TABLES.values(), ids=BAD_TABLES)
+@pytest.mark.parametrize("method", [MajorityVote(), BRAgg(), BRAgg("estimate", prior="estimate")])
+def test_poor_tables_have_a_defined_result(method, rows):
+    ratings = pd.DataFrame(rows, columns=["item", "rater", "rating"])
+    assert method.fit_predict_proba(ratings).between(0, 1).all()
+    with pytest.raises(RatingsError, match="more than once"):
+        method.fit(pd.concat([ratings, ratings]))
 
 
 @pytest.mark.parametrize("rate", [0, 0.5, 0.7, -1, "often"])

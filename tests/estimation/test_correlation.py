@@ -13,6 +13,11 @@ from estimation.correlation import (
 from estimation.imputation import impute_labels
 from estimation.linear_explanations import linear_explanation_correlation
 from estimation.model_correlation import model_assisted_correlation, posterior_correlation
+from estimation.recommended import (
+    recommended_correlation,
+    recommended_linear_correlation,
+    residual_correlation,
+)
 from estimation.sampling import (
     Draw,
     SamplingError,
@@ -311,6 +316,155 @@ def test_linear_standard_error_is_that_of_repeated_sampling(assisted):
     assert np.mean(errors) == pytest.approx(np.std(scores), rel=0.2)
     # binomial(300, .95): below 268 has probability 1e-4
     assert covered >= 268
+
+
+# --- the recommended estimate
+
+
+def shares(seed=0, rows=50):
+    """Posterior and prediction of a model that is right, a little unsure of its level."""
+    rng = np.random.default_rng(seed)
+    level = rng.normal(0, 0.2, (rows, 1))
+    p = 1 / (1 + np.exp(-(np.log(PAIR.prior / (1 - PAIR.prior)) + level)))
+    g = p.copy()
+    rated = DRAW.unique_indices
+    g[:, rated] = np.clip(0.8 * PAIR.truth[rated] + 0.1, 0, 1)
+    return g, p
+
+
+def test_recommended_is_exact_when_the_model_knows_all():
+    truth = known(PAIR.truth)
+    estimate = recommended_correlation(PAIR.activation, DRAW, truth, truth)
+    assert estimate.score == pytest.approx(PAIR.score, rel=1e-9)
+    assert estimate.upper - estimate.lower < 1e-6
+    assert estimate.estimator == "recommended"
+
+
+def test_recommended_is_the_posterior_where_the_sample_does_not_object():
+    # ratings that moved nothing: no residual, no correction
+    p = shares()[1]
+    estimate = recommended_correlation(PAIR.activation, DRAW, p, p)
+    posterior = posterior_correlation(PAIR.activation, p, n_totals=200)
+    assert estimate.score == pytest.approx(posterior.score, abs=0.003)
+    assert estimate.standard_error == pytest.approx(posterior.standard_error, rel=0.05)
+    assert (estimate.lower, estimate.upper) == pytest.approx(
+        (posterior.lower, posterior.upper), abs=0.01
+    )
+
+
+def test_a_model_that_is_wrong_is_corrected_by_the_sample():
+    # every prediction is 0.3 for certain; the sampled labels are known
+    p = np.full((3, 1000), 0.3)
+    g = p.copy()
+    g[:, DRAW.unique_indices] = PAIR.truth[DRAW.unique_indices]
+    error = {
+        name: abs(estimate.score - PAIR.score)
+        for name, estimate in (
+            ("recommended", recommended_correlation(PAIR.activation, DRAW, g, p)),
+            ("posterior", posterior_correlation(PAIR.activation, g)),
+        )
+    }
+    assert error["recommended"] < 0.5 * error["posterior"]
+    wide = recommended_correlation(PAIR.activation, DRAW, g, p)
+    assert wide.lower <= PAIR.score <= wide.upper
+
+
+def test_recommended_formula():
+    # one posterior draw; influences on rho from finite differences
+    p = np.full(1000, 0.3)  # a model so wrong that the sample objects
+    g = p.copy()
+    g[DRAW.unique_indices] = 0.8 * PAIR.truth[DRAW.unique_indices] + 0.1
+    a = (PAIR.activation - PAIR.activation.mean()) / PAIR.activation.std()
+    w = DRAW.weights / DRAW.weights.mean()
+
+    def rho(mu, t2):
+        return t2 / np.sqrt(mu * (1 - mu))
+
+    def influence(mu, t2, d=1e-6):
+        return (rho(mu + d, t2 + d * a) - rho(mu - d, t2 - d * a)) / (2 * d)
+
+    def corrected(x):
+        return np.mean(x * p) + np.mean(w * (x * (g - p))[DRAW.indices])
+
+    plain = g.mean(), np.mean(a * g)
+    moved = corrected(np.ones(1000)), corrected(a)
+    difference = rho(*moved) - rho(*plain)
+    residual = (influence(*moved) * (g - p))[DRAW.indices]
+    noise = np.var(w * (residual - np.mean(w * residual)), ddof=1) / 180
+    bias = max(0, difference**2 - noise)
+    share = noise / (noise + bias)
+    labels = np.sum(influence(*plain) ** 2 * g * (1 - g)) / 1000**2
+    variance = labels + share**2 * bias + (1 - share) ** 2 * noise * (bias > 0)
+    estimate = recommended_correlation(PAIR.activation, DRAW, g, p)
+    assert bias > 0
+    assert estimate.score == pytest.approx(rho(*plain) + (1 - share) * difference, rel=1e-7)
+    assert estimate.standard_error == pytest.approx(np.sqrt(variance), rel=1e-6)
+
+
+def test_recommended_linear_split_scaled_and_turned():
+    g, p = shares()
+    alone = recommended_correlation(PAIR.activation, DRAW, g, p)
+    scaled = recommended_linear_correlation(PAIR.activation, [3.0], [DRAW], [g], [p])
+    turned = recommended_linear_correlation(PAIR.activation, [-1.0], [DRAW], [g], [p])
+    none = recommended_linear_correlation(PAIR.activation, [1.0, 0.0], [DRAW, DRAW], [g, p], [p, p])
+    for other in (scaled, none):
+        assert (other.score, other.lower, other.upper) == pytest.approx(
+            (alone.score, alone.lower, alone.upper), rel=1e-6
+        )
+    assert (turned.score, turned.lower, turned.upper) == pytest.approx(
+        (-alone.score, -alone.upper, -alone.lower), rel=1e-6
+    )
+
+
+def test_doubt_about_what_concepts_share_is_in_the_interval():
+    # nothing rated for both: the cross term is unknown, and wider with larger coefficients
+    g, p = shares()
+    far = Draw("x", DRAW.indices, DRAW.probabilities, 1000, 0)
+    other = draw_uniform(1000, 180, seed=3)
+    free = np.setdiff1d(np.arange(1000), DRAW.unique_indices)
+    other = Draw("x", free[other.indices % free.size], other.probabilities, 1000, 0)
+    both = recommended_linear_correlation(PAIR.activation, [1.0, 1.0], [far, other], [g, p], [p, p])
+    assert 0 < both.standard_error < 0.2
+    assert both.lower < both.score < both.upper
+
+
+def test_residual_correlation_is_recovered():
+    # two labels of one input correlate by .5 beyond the model, ratings of both are noisy
+    rng = np.random.default_rng(0)
+    n, error = 20_000, 0.2
+    latent = rng.multivariate_normal([0, 0], [[1, 0.7071], [0.7071, 1]], n)
+    labels = latent > 0  # orthant probability: a correlation of 2 arcsin(.7071) / pi = .5
+    ratings = labels ^ (rng.random((n, 2)) < error)
+    g = np.where(ratings, 1 - error, error)
+    v = np.full(n, 0.25)
+    mean, sd = residual_correlation(g[:, 0] - 0.5, g[:, 1] - 0.5, v, v)
+    assert mean == pytest.approx(0.5, abs=4.5 * sd)
+    assert sd < 0.03
+    nothing = np.zeros(0)
+    assert residual_correlation(nothing, nothing, nothing, nothing) == (0.0, 0.2)
+
+
+def test_recommended_input_that_makes_no_sense():
+    g, p = shares()
+    with pytest.raises(EstimationError, match="all zero"):
+        recommended_linear_correlation(PAIR.activation, [0.0], [DRAW], [g], [p])
+    with pytest.raises(EstimationError, match="2 of them, with 1 draws"):
+        recommended_linear_correlation(PAIR.activation, [1.0, 2.0], [DRAW], [g], [p])
+    with pytest.raises(EstimationError, match="different numbers of posterior draws"):
+        recommended_linear_correlation(
+            PAIR.activation, [1.0, 2.0], [DRAW] * 2, [g, g[:2]], [p, p[:2]]
+        )
+    with pytest.raises(EstimationError, match=r"prediction\[0\]: shape"):
+        recommended_correlation(PAIR.activation, DRAW, g, p[:2])
+    with pytest.raises(EstimationError, match="made over 1000 inputs"):
+        recommended_correlation(PAIR.activation[:-1], DRAW, g[:, :-1], p[:, :-1])
+
+
+def test_labels_that_are_all_alike_have_no_recommended_score():
+    zeros = np.zeros((3, 1000))
+    estimate = recommended_correlation(PAIR.activation, DRAW, zeros, zeros)
+    assert np.isnan(estimate.score)
+    assert any("constant" in note for note in estimate.warnings)
 
 
 # --- bad input

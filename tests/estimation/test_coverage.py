@@ -8,7 +8,8 @@ from scipy.stats import binom
 
 from estimation.aggregation import BRAgg, HierarchicalBayes
 from estimation.correlation import importance_weighted_correlation, published_correlation
-from estimation.model_correlation import model_assisted_correlation
+from estimation.model_correlation import model_assisted_correlation, posterior_correlation
+from estimation.recommended import recommended_correlation
 from estimation.simulated_study import REGIMES, simulate_pair, simulate_study
 from estimation.simulation import simulate_raters
 
@@ -26,7 +27,8 @@ def study(name):
     activations = {t: pair.activation for t, pair in enumerate(pairs)}
     model = HierarchicalBayes(sampler="kernel", seed=3).fit(ratings, prior, activations=activations)
     bragg = BRAgg().fit(ratings, prior).probabilities_
-    found = {"published": [], "importance_weighted": [], "model_assisted": []}
+    names = ("published", "importance_weighted", "model_assisted", "posterior", "recommended")
+    found = {estimator: [] for estimator in names}
     for t, (pair, draw) in enumerate(zip(pairs, draws, strict=True)):
         g = model.concept_draws(t, pair.prior)
         prediction = model.prediction_draws(t, pair.prior)
@@ -38,6 +40,8 @@ def study(name):
         found["model_assisted"].append(
             model_assisted_correlation(pair.activation, draw, g, prediction)
         )
+        found["posterior"].append(posterior_correlation(pair.activation, g))
+        found["recommended"].append(recommended_correlation(pair.activation, draw, g, prediction))
     return found, np.array([pair.score for pair in pairs]), model
 
 
@@ -49,7 +53,7 @@ CHECKED = ["rare", "miscalibrated", "wrong explanation", "hard items"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("estimator", ["importance_weighted", "model_assisted"])
+@pytest.mark.parametrize("estimator", ["importance_weighted", "model_assisted", "recommended"])
 @pytest.mark.parametrize("name", CHECKED)
 def test_intervals_cover(name, estimator):
     # a 95% interval covers fewer than 12 of 16 with probability 9e-4 were pairs independent; they
@@ -64,21 +68,24 @@ def test_intervals_cover(name, estimator):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("other", ["published", "posterior", "model_assisted"])
 @pytest.mark.parametrize("name", CHECKED)
-def test_never_much_worse_than_the_published_method(name):
+def test_recommended_is_never_much_worse(name, other):
+    # mean absolute errors of 16 pairs; of two estimators of one study they go together. A quarter
+    # and .003 are allowed: against the posterior, that is the price of the insurance
     found, scores, _ = study(name)
-    ours = errors(found["model_assisted"], scores).mean()
-    assert ours <= 1.1 * errors(found["published"], scores).mean()
+    limit = 1.25 * errors(found[other], scores).mean() + 0.003
+    assert errors(found["recommended"], scores).mean() <= limit
 
 
 @pytest.mark.slow
 def test_half_the_published_error_over_the_regimes():
     ratios = [
-        errors(study(name)[0]["model_assisted"], study(name)[1]).mean()
+        errors(study(name)[0]["recommended"], study(name)[1]).mean()
         / errors(study(name)[0]["published"], study(name)[1]).mean()
         for name in CHECKED
     ]
-    assert np.exp(np.mean(np.log(ratios))) < 0.5
+    assert np.exp(np.mean(np.log(ratios))) < 0.4
 
 
 @pytest.mark.slow

@@ -2,7 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from estimation.ratings import RatingsError, check_ratings, rating_counts
+from estimation.ratings import (
+    RatingsError,
+    check_designed,
+    check_ratings,
+    gold_labels,
+    rating_counts,
+)
 
 
 def table(**changes):
@@ -70,3 +76,45 @@ def test_the_table_given_is_left_alone():
     before = frame.copy()
     check_ratings(frame)
     pd.testing.assert_frame_equal(frame, before)
+
+
+# --- gold items, times, the design
+
+
+def test_gold_labels_are_one_an_item():
+    frame = table(gold=[1, None, None, None])
+    assert gold_labels(frame).to_dict() == {0: 1.0}
+    assert check_ratings(frame)["gold"].dtype == np.float64
+    assert gold_labels(table()).empty
+
+
+def test_gold_labels_of_concepts_are_apart():
+    frame = table(item=[0, 0, 0, 0], concept=list("xxyy"), gold=[1, 1, 0, 0])
+    assert gold_labels(frame).to_dict() == {("x", 0): 1.0, ("y", 0): 0.0}
+
+
+def test_two_gold_labels_of_an_item():
+    with pytest.raises(RatingsError, match="item 1 has the gold labels 0 and 1"):
+        check_ratings(table(gold=[1, 1, 0, 1]))
+
+
+@pytest.mark.parametrize("bad", [2, "bird", -1])
+def test_gold_label_that_is_none(bad):
+    with pytest.raises(RatingsError, match=r"gold label .* in row 1"):
+        check_ratings(table(gold=pd.Series([1, bad, None, None], dtype=object)))
+
+
+@pytest.mark.parametrize("bad", [-1, "soon", float("inf")])
+def test_times_are_seconds(bad):
+    with pytest.raises(RatingsError, match=r"time .* in row 2"):
+        check_ratings(table(time=pd.Series([1.5, None, bad, 2], dtype=object)))
+    assert check_ratings(table(time=[1, 2.5, None, 0]))["time"].tolist()[:2] == [1.0, 2.5]
+
+
+def test_items_outside_the_design_are_named():
+    assert len(check_designed(table(), [0, 1, 2])) == 4
+    with pytest.raises(RatingsError, match=r"1 of 2 items are outside the sampling design \(1\)"):
+        check_designed(table(), [0, 2])
+    concepts = table(item=[0, 0, 0, 0], concept=list("xxyy"))
+    with pytest.raises(RatingsError, match=r"\('y', 0\)"):
+        check_designed(concepts, [("x", 0)])

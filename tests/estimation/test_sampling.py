@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import chisquare, norm
+from scipy.stats import binom, chisquare, norm
 
 from estimation.checks import EstimationError
 from estimation.sampling import (
@@ -11,8 +11,10 @@ from estimation.sampling import (
     Draw,
     SamplingError,
     correlation_influence,
+    design_variance,
     draw_model_guided,
     draw_neyman,
+    draw_stratified,
     draw_top,
     draw_top_and_random,
     draw_uniform,
@@ -33,6 +35,7 @@ def every_design(seed=1, n_draws=30):
         "top_and_random": draw_top_and_random(ACTIVATION, n_draws, seed=seed),
         "model_guided": draw_model_guided(ACTIVATION, PRIOR, n_draws=n_draws, seed=seed),
         "neyman": draw_neyman(ACTIVATION, PRIOR, n_draws=n_draws, seed=seed),
+        "stratified": draw_stratified(ACTIVATION, PRIOR, n_draws=n_draws, seed=seed),
     }
 
 
@@ -78,24 +81,57 @@ def test_draws_follow_the_distribution():
     assert chisquare(observed, 200_000 * q).pvalue > 1e-4
 
 
-@pytest.mark.parametrize("design", ["model_guided", "neyman", "top_and_random", "uniform"])
-def test_weighted_mean_is_unbiased(design):
-    # two-sided z-test over 4,000 draws of 30 inputs, false-alarm rate 1e-4 a design
+WEIGHTED = ["model_guided", "neyman", "top_and_random", "uniform", "stratified"]
+
+
+def one(design, seed, *, n_draws=30, **options):
+    """Draw of any design over the 200 inputs."""
+    subject = {"uniform": (200,), "top_and_random": (ACTIVATION,)}.get(design, (ACTIVATION, PRIOR))
+    return DESIGNS[design](*subject, n_draws=n_draws, seed=seed, **options)
+
+
+@pytest.mark.parametrize("replacement", [True, False])
+@pytest.mark.parametrize("design", WEIGHTED)
+def test_weighted_mean_is_unbiased_and_its_variance_is_estimated(design, replacement):
+    # two-sided z-tests over 500 draws of 40 inputs, false-alarm rate 1e-4 each, 20 tests: Hansen
+    # and Hurwitz with replacement, Horvitz and Thompson without
     rng = np.random.default_rng(5)
     truth = rng.random(200) < PRIOR
     values = ACTIVATION * truth
-    means = []
-    for seed in range(4000):
-        draw = every_design(seed)[design] if design == "uniform" else _one(design, seed)
-        means.append(np.mean(draw.weights * values[draw.indices]))
-    z = (np.mean(means) - values.mean()) / (np.std(means) / np.sqrt(len(means)))
+    means, variances = [], []
+    for seed in range(500):
+        draw = one(design, seed, n_draws=40, replacement=replacement)
+        weighted = draw.weights * values[draw.indices]
+        means.append(weighted.mean())
+        variances.append(float(design_variance(weighted, draw)))
+    errors = np.array(means) - values.mean()
+    z = errors.mean() / (errors.std() / np.sqrt(500))
     assert abs(z) < norm.isf(0.5e-4)
+    # the estimated variances average to the squared errors; without replacement Deville's formula
+    # is an approximation, hence 5% more
+    gap = errors**2 - np.array(variances)
+    slack = 0.0 if replacement else 0.05 * np.mean(variances)
+    assert abs(gap.mean()) < norm.isf(0.5e-4) * gap.std() / np.sqrt(500) + slack
 
 
-def _one(design, seed):
-    if design == "top_and_random":
-        return draw_top_and_random(ACTIVATION, 30, seed=seed)
-    return DESIGNS[design](ACTIVATION, PRIOR, n_draws=30, seed=seed)
+@pytest.mark.parametrize("replacement", [True, False])
+@pytest.mark.parametrize("design", WEIGHTED)
+def test_inclusion_probabilities_are_the_frequencies(design, replacement):
+    # 200 two-sided tests of binomial frequencies over 600 draws, false-alarm rate 1e-4 in all
+    hits = np.zeros(200)
+    for seed in range(600):
+        draw = one(design, seed, replacement=replacement)
+        hits[draw.unique_indices] += 1
+    included = draw.inclusion
+    if included is None:
+        included = 1 - (1 - draw.distribution) ** 30
+    np.testing.assert_allclose(draw.inclusion_probabilities, included[draw.indices], rtol=1e-9)
+    certain = included > 1 - 1e-9
+    assert np.all(hits[certain] == 600)
+    tails = 2 * np.minimum(
+        binom.cdf(hits, 600, included)[~certain], binom.sf(hits - 1, 600, included)[~certain]
+    )
+    assert tails.min() > 1e-4 / 200
 
 
 def test_top_takes_the_highest_and_has_no_weights():
@@ -149,18 +185,18 @@ def test_pooled_probabilities_are_the_mixture():
 
 
 def test_pooled_mean_is_unbiased_and_no_worse_than_one_draw():
-    # z-test over 4,000 pools, false-alarm rate 1e-4
+    # z-test over 500 pools, false-alarm rate 1e-4
     rng = np.random.default_rng(9)
     other = rng.gamma(1.0, size=200)
     values = ACTIVATION * (rng.random(200) < PRIOR)
     pooled_means, own_means = [], []
-    for seed in range(4000):
+    for seed in range(500):
         own = draw_model_guided(ACTIVATION, PRIOR, n_draws=25, seed=2 * seed)
         extra = draw_model_guided(other, PRIOR, n_draws=25, seed=2 * seed + 1)
         pooled = pool_draws([own, extra])
         pooled_means.append(np.mean(pooled.weights * values[pooled.indices]))
         own_means.append(np.mean(own.weights * values[own.indices]))
-    z = (np.mean(pooled_means) - values.mean()) / (np.std(pooled_means) / np.sqrt(4000))
+    z = (np.mean(pooled_means) - values.mean()) / (np.std(pooled_means) / np.sqrt(500))
     assert abs(z) < norm.isf(0.5e-4)
     assert np.std(pooled_means) < np.std(own_means)
 

@@ -22,15 +22,15 @@ class Command(StudyCommand):
         parser.add_argument(
             "--aggregation",
             choices=Aggregation.values,
-            default=Aggregation.BRAGG.value,
-            help="how ratings become labels (default: %(default)s)",
+            help="how ratings become labels (default: the study's own)",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Make the run and print its leaderboard."""
         study = self.study(options)
         try:
-            run = estimate_request(study=study, aggregation=options["aggregation"], enqueue=False)
+            aggregation = options["aggregation"] or study.aggregation
+            run = estimate_request(study=study, aggregation=aggregation, enqueue=False)
         except AnnotationError as error:
             raise CommandError(str(error)) from error
         run = estimate_run(run=run)
@@ -40,7 +40,8 @@ class Command(StudyCommand):
             raise CommandError("A background worker has taken this run; wait for it.")
         waiting = run.diagnostics.get("n_waiting", 0)
         self.stdout.write(
-            f"{run.get_aggregation_display()}: {run.n_ratings} ratings, "
+            f"{run.get_aggregation_display()}, {run.estimator or 'no scores'}: "
+            f"{run.n_ratings} ratings, "
             f"{run.estimates.count()} scores, {waiting} explanations waiting for ratings"
         )
         for row in leaderboard(run):

@@ -10,8 +10,8 @@ from annotation.models import Aggregation
 from annotation.queries import latest_run
 from annotation.reports import study_report
 
-#: The most careful aggregation first: it is the headline.
-ORDER = (Aggregation.HIERARCHICAL, Aggregation.BRAGG, Aggregation.MAJORITY)
+#: Beside the study's own aggregation, which comes first: it is the headline.
+BESIDE = (Aggregation.HIERARCHICAL, Aggregation.BRAGG, Aggregation.MAJORITY)
 
 
 class Command(StudyCommand):
@@ -29,7 +29,8 @@ class Command(StudyCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Write the file and say where it is."""
         study = self.study(options)
-        runs = [run for run in (latest_run(study, name) for name in ORDER) if run is not None]
+        order = dict.fromkeys([Aggregation(study.aggregation), *BESIDE])
+        runs = [run for run in (latest_run(study, name) for name in order) if run is not None]
         if not runs:
             raise CommandError(
                 f"Study {study.slug!r} has no finished estimate; "

@@ -57,9 +57,9 @@ def test_no_estimate_yet_says_how_to_get_one(client: Client) -> None:
     response = client.get(url)
     assert response.status_code == HTTPStatus.NOT_FOUND
     assert "POST here" in response.json()["detail"]
-    response = client.get(url, {"aggregation": "mean"})
+    response = client.get(url, {"aggregation": "median"})
     assert response.status_code == HTTPStatus.BAD_REQUEST
-    assert '"mean" is not a valid choice' in response.json()["detail"]
+    assert '"median" is not a valid choice' in response.json()["detail"]
 
 
 def test_asking_for_an_estimate(

@@ -28,7 +28,9 @@ def test_estimate_then_export(tmp_path: Path) -> None:
     rate_study(study)
     text = output("estimate", study.slug, "--aggregation", "majority")
     lines = text.splitlines()
-    assert lines[0].startswith(f"Majority vote: {Rating.objects.count()} ratings, 4 scores, 0 expl")
+    assert lines[0].startswith(
+        f"Majority vote, importance_weighted: {Rating.objects.count()} ratings, 4 scores, 0 expl"
+    )
     assert "1. Good" in lines[1]
     assert "reference" in lines[1]
     run = EstimateRun.objects.get()

@@ -15,9 +15,11 @@ from annotation import science
 from annotation.exceptions import InvalidInput
 from annotation.exports import RATING_COLUMNS, csv_lines, rating_rows
 from annotation.models import (
+    Aggregation,
     AssignmentStatus,
     ConceptMatrixRole,
     EstimateRun,
+    Estimator,
     Rating,
     RunStatus,
     Study,
@@ -34,6 +36,10 @@ from annotation.services.estimates import (
 )
 from annotation.services.studies import NewExplanation, explanations_add, study_launch
 from annotation.tasks import estimate_run_task
+from estimation.correlation import importance_weighted_correlation
+from estimation.model_correlation import model_assisted_correlation
+from estimation.recommended import recommended_correlation
+from estimation.sampling import draw_model_guided
 from tests.annotation.factories import make_participation, make_study, rate_study, rate_task
 
 pytestmark = pytest.mark.django_db
@@ -306,7 +312,7 @@ def test_a_request_by_a_person_is_logged(queued_tasks) -> None:
 @pytest.mark.parametrize(
     ("launched", "aggregation", "message"),
     [
-        (True, "mean", "aggregation: 'mean' is none of majority, bragg, hierarchical"),
+        (True, "median", "aggregation: 'median' is none of majority, mean, bragg, dawid_skene"),
         (False, "bragg", "was never launched"),
     ],
 )
@@ -434,12 +440,64 @@ def test_old_live_runs_go_and_runs_that_somebody_asked_for_stay(
     assert set(EstimateRun.objects.all()) == {asked, other, *live[2:]}
 
 
+@pytest.mark.parametrize(
+    "aggregation", [choice for choice in Aggregation if choice.is_quick], ids=str
+)
+def test_every_quick_aggregation_scores_by_importance_weights(aggregation: Aggregation) -> None:
+    study = make_study(aggregation=aggregation)
+    rate_study(study)
+    assert study.live_aggregation == aggregation
+    run = run_now(study, aggregation, live=False)
+    assert run.status == RunStatus.FINISHED, run.error
+    assert run.estimator == "importance_weighted"
+    assert run.method_estimates.get(method__name="Good").rank == 1
+
+
+def test_the_published_aggregation_follows_submits_where_the_study_s_own_is_slow() -> None:
+    assert make_study().live_aggregation == Aggregation.BRAGG
+
+
+@pytest.mark.parametrize("estimator", Estimator.values)
+def test_the_study_s_estimator_scores_what_has_predictions(estimator: str) -> None:
+    rng = np.random.default_rng(0)
+    activation, prior = rng.random(50), rng.random(50)
+    draw = draw_model_guided(activation, prior, n_draws=30, seed=1)
+    predictions = np.tile(prior, (20, 1))
+    labels = predictions.copy()
+    labels[:, draw.unique_indices] = activation[draw.unique_indices] > 0.5
+    aggregated = science.Aggregated({1: labels}, {}, {}, {1: predictions})
+    assert aggregated.estimator(estimator) == estimator
+    score = science.explanation_score(
+        activation,
+        [1.0],
+        [draw],
+        [labels],
+        [predictions],
+        estimator=estimator,
+        level=0.95,
+        seed=0,
+        what="this",
+    )
+    expected = {
+        "recommended": lambda: recommended_correlation(activation, draw, labels, predictions),
+        "model_assisted": lambda: model_assisted_correlation(
+            activation, draw, labels, predictions, n_imputations=200
+        ),
+        "importance_weighted": lambda: importance_weighted_correlation(
+            activation, draw, labels[:, draw.indices], n_imputations=200
+        ),
+    }[estimator]()
+    assert score.score == pytest.approx(expected.score, abs=1e-9)
+    assert science.Aggregated({1: labels}, {}).estimator(estimator) == "importance_weighted"
+
+
 @pytest.mark.slow
 def test_the_hierarchical_run_keeps_posterior_and_diagnostics() -> None:
     study = make_study(n_inputs=80, inputs_per_pair=40)
     rate_study(study)
     run = run_now(study, "hierarchical", live=False)
     assert run.status == RunStatus.FINISHED, run.error
+    assert run.estimator == "recommended"
     assert run.diagnostics["sampler"]["r_hat_population"] < 1.05
     mean, sd = run.posterior_mean, run.posterior_sd
     assert (mean.role, sd.role) == (

@@ -16,7 +16,16 @@ from annotation.exceptions import (
     UnknownConcept,
     UnknownNeuron,
 )
-from annotation.models import Draw, Explanation, Item, PairSample, Study, StudyStatus, Task
+from annotation.models import (
+    Draw,
+    Explanation,
+    Item,
+    PairSample,
+    SamplingDesign,
+    Study,
+    StudyStatus,
+    Task,
+)
 from annotation.services.datasets import activations_register, concept_matrix_register
 from annotation.services.studies import (
     NewExplanation,
@@ -260,8 +269,6 @@ def test_a_constant_neuron() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"sampling_design": "best"}, "design 'best' is none of model_guided, neyman"),
-        ({"sampling_design": "top"}, "never draws inputs outside the top"),
         ({"sampling_parameters": {"gama": 0.3}}, "does not take the parameters gama"),
         ({"sampling_parameters": {"gamma": 0}}, r"gamma: 0 is outside \(0, 1\]"),
     ],
@@ -272,9 +279,34 @@ def test_designs_that_do_not_work(fields: dict, message: str) -> None:
         study_launch(study=study, actor=study.owner)
 
 
-@pytest.mark.parametrize("design", ["uniform", "top_and_random", "neyman"])
-def test_the_other_designs_launch(design: str) -> None:
-    assert make_study(sampling_design=design).items.exists()
+@pytest.mark.parametrize("replacement", [True, False])
+@pytest.mark.parametrize("design", SamplingDesign.values)
+def test_every_design_launches(design: str, replacement: bool) -> None:
+    study = make_study(
+        sampling_design=design,
+        sampling_parameters={"replacement": replacement},
+        inputs_per_pair=20,
+    )
+    for item in study.items.all():
+        assert 0 < item.draw_probability <= 1
+        assert 0 < item.inclusion_probability <= 1
+    # one (neuron, concept) pair a concept here: each input at most once without replacement
+    draws = Counter(study.pair_samples.values_list("pk", "draws__probe_input"))
+    assert replacement or max(draws.values()) == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sampling_design": "best"},
+        {"sampling_design": "top"},  # it says nothing of inputs outside the top
+        {"aggregation": "guess"},
+        {"estimator": "guess"},
+    ],
+)
+def test_choices_that_are_none(fields: dict) -> None:
+    with pytest.raises(InvalidInput, match=f"{next(iter(fields))}: Value .* is not a valid choice"):
+        make_study(launched=False, **fields)
 
 
 def test_a_missing_or_changed_file() -> None:

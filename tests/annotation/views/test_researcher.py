@@ -327,18 +327,20 @@ def test_the_page_opens_with_the_hierarchical_run_while_it_holds_all_ratings(
     live = live_estimate(study, Aggregation.BRAGG)
     html = page(owner, study)
     assert current(html) == "BRAgg"
-    assert "The Bayesian run, the one to quote, was not made yet." in html
-    assert '<button class="button" form="hierarchical-request">' in html
+    assert "The run of Hierarchical Bayes, the one to quote, was not made yet." in html
+    assert '<button class="button" form="quoted-request">' in html
     finished(Aggregation.HIERARCHICAL, live.n_ratings)
     html = page(owner, study)
     assert current(html) == "Hierarchical Bayes"
     assert "aggregation=hierarchical" in re.search(r'data-live-url="([^"]+)"', html).group(1)
-    assert "The Bayesian run holds all ratings" in page(owner, study, query="?aggregation=bragg")
+    assert "The run of Hierarchical Bayes holds all ratings" in page(
+        owner, study, query="?aggregation=bragg"
+    )
     rate_study(study, max_tasks=1)
     n_newer = live_estimate(study, Aggregation.BRAGG).n_ratings - live.n_ratings
     html = page(owner, study)
     assert current(html) == "BRAgg"
-    assert f"<strong>{n_newer} ratings</strong> newer than the Bayesian run of" in html
+    assert f"<strong>{n_newer} ratings</strong> newer than the run of Hierarchical Bayes of" in html
     assert current(page(owner, study, query="?aggregation=hierarchical")) == "Hierarchical Bayes"
     EstimateRun.objects.filter(aggregation=Aggregation.BRAGG).delete()
     assert current(page(owner, study)) == "Hierarchical Bayes"  # nothing else to show

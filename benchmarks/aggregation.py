@@ -1,0 +1,333 @@
+"""Our aggregators beside crowd-kit's: accuracy and log loss on real crowds, time and memory.
+
+    python benchmarks/aggregation.py --data FOLDER     FOLDER holds NAME_ratings.csv (item, rater,
+                                                       rating) and NAME_truth.csv (item, truth)
+    python benchmarks/aggregation.py --speed           54,000, 1 and 10 million simulated ratings
+
+With --data every method sees all ratings, and 1, 3, 5 and 10 random ratings an item (several
+seeds; the interval is over seeds, the same ratings for every method). crowd-kit's methods have the
+settings they come with. Slow ones (GLAD, MACE) see three seeds, unless --all-seeds; "n" says how
+many.
+
+With --speed both sides run ten EM sweeps on the same table, each in a process of its own that has
+compiled and imported everything before the clock starts; numbering items and raters counts.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from estimation.aggregation import (
+    BRAgg,
+    CalibratedDawidSkene,
+    DawidSkene,
+    MajorityVote,
+    MeanRating,
+)
+from estimation.rating_formats import to_crowdkit
+
+REDUNDANCIES = (1, 3, 5, 10, 0)  # 0: all ratings
+SIZES = (54_000, 1_000_000, 10_000_000)
+SWEEPS = 10
+#: Labels said to be certain are given this much doubt, or one error would cost infinitely much.
+CLIP = 1e-10
+SLOW = ("crowd-kit GLAD", "crowd-kit MACE")
+
+Method = Callable[[pd.DataFrame], "pd.Series[float]"]
+console = Console()
+
+
+@dataclass
+class Crowd:
+    """Ratings of one data set and its truth."""
+
+    name: str
+    ratings: pd.DataFrame
+    truth: "pd.Series[float]"
+
+
+@dataclass
+class Scores:
+    """Accuracy and log loss over seeds."""
+
+    accuracy: list[float] = field(default_factory=list)
+    log_loss: list[float] = field(default_factory=list)
+
+
+def our_methods() -> dict[str, Method]:
+    """Give our aggregators by name."""
+    return {
+        "majority (ours)": lambda r: MajorityVote().fit_predict_proba(r),
+        "mean (ours)": lambda r: MeanRating().fit_predict_proba(r),
+        "BRAgg, published": lambda r: BRAgg().fit_predict_proba(r),
+        "BRAgg, estimated": lambda r: BRAgg("estimate", prior="estimate").fit_predict_proba(r),
+        "Dawid-Skene (ours)": lambda r: DawidSkene().fit_predict_proba(r),
+        "one coin (ours)": lambda r: DawidSkene("one_coin").fit_predict_proba(r),
+        "calibrated (ours)": lambda r: CalibratedDawidSkene().fit_predict_proba(r),
+    }
+
+
+def crowdkit_methods() -> dict[str, Method]:
+    """Give crowd-kit's aggregators by name."""
+    need_crowdkit()
+    from crowdkit import aggregation
+    from sklearn.base import BaseEstimator
+
+    def adapt(name: str) -> Method:
+        theirs = getattr(aggregation, name)
+        if name in ("Wawa", "ZeroBasedSkill"):
+            # crowd-kit 1.4.2 asks scikit-learn for tags that only a BaseEstimator has
+            theirs = type(name, (theirs, BaseEstimator), {})
+
+        def run(ratings: pd.DataFrame) -> "pd.Series[float]":
+            table = theirs().fit_predict_proba(to_crowdkit(ratings))
+            return table[1] if 1 in table.columns else pd.Series(0.0, index=table.index)
+
+        return run
+
+    names = (
+        "MajorityVote",
+        "Wawa",
+        "ZeroBasedSkill",
+        "DawidSkene",
+        "OneCoinDawidSkene",
+        "GLAD",
+        "MACE",
+    )
+    return {f"crowd-kit {name}": adapt(name) for name in names}
+
+
+def need_crowdkit() -> None:
+    """Stop with what to do where crowd-kit is not installed."""
+    if find_spec("crowdkit") is None:
+        sys.exit("crowd-kit is not installed; install the extra: pip install 'neuronjury[bench]'")
+
+
+def read_crowds(folder: Path) -> list[Crowd]:
+    """Read every NAME_ratings.csv with its NAME_truth.csv."""
+    files = sorted(folder.glob("*_ratings.csv"))
+    if not files:
+        sys.exit(
+            f"--data: no file NAME_ratings.csv in {folder}; it needs columns item, rater, rating, "
+            "and beside it NAME_truth.csv with columns item, truth"
+        )
+    crowds = []
+    for path in files:
+        name = path.name.removesuffix("_ratings.csv")
+        truth_path = path.with_name(f"{name}_truth.csv")
+        if not truth_path.is_file():
+            sys.exit(f"--data: {truth_path} is missing (columns item, truth)")
+        ratings = pd.read_csv(path, dtype={"item": str, "rater": str})
+        truth = pd.read_csv(truth_path, dtype={"item": str}).set_index("item")["truth"]
+        crowds.append(Crowd(name, ratings, truth.astype("float64")))
+    return crowds
+
+
+def keep_some(ratings: pd.DataFrame, redundancy: int, seed: int) -> pd.DataFrame:
+    """Keep `redundancy` random ratings an item."""
+    shuffled = ratings.iloc[np.random.default_rng(seed).permutation(len(ratings))]
+    return shuffled[shuffled.groupby("item").cumcount() < redundancy].reset_index(drop=True)
+
+
+def score(probability: "pd.Series[float]", truth: "pd.Series[float]") -> tuple[float, float]:
+    """Compute accuracy (one half for ties) and log loss over the items with a truth."""
+    p, t = probability.reindex(truth.index).to_numpy(), truth.to_numpy()
+    right = np.where(p == 0.5, 0.5, (p > 0.5) == (t == 1))
+    q = np.clip(p, CLIP, 1 - CLIP)
+    return float(right.mean()), float(-np.mean(t * np.log(q) + (1 - t) * np.log1p(-q)))
+
+
+def quality(folder: Path, n_seeds: int, all_seeds: bool) -> None:
+    """Print the tables of accuracy and log loss."""
+    crowds = read_crowds(folder)
+    ours, theirs = our_methods(), crowdkit_methods()
+    methods = ours | theirs
+    for redundancy in REDUNDANCIES:
+        results: dict[tuple[str, str], Scores] = {}
+        for crowd in crowds:
+            everything = redundancy in (0, crowd.ratings.groupby("item").size().max())
+            for seed in range(1 if everything else n_seeds):
+                some = crowd.ratings if everything else keep_some(crowd.ratings, redundancy, seed)
+                for name, method in methods.items():
+                    if name in SLOW and seed >= 3 and not all_seeds:
+                        continue
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore")
+                        accuracy, loss = score(method(some), crowd.truth)
+                    cell = results.setdefault((name, crowd.name), Scores())
+                    cell.accuracy.append(accuracy)
+                    cell.log_loss.append(loss)
+                console.print(
+                    f"[dim]{redundancy or 'all'} ratings an item, {crowd.name}, seed {seed}[/dim]",
+                    highlight=False,
+                )
+        names = [crowd.name for crowd in crowds]
+        for measure in ("accuracy", "log_loss"):
+            print_quality(redundancy, measure, results, names, list(ours), list(theirs))
+
+
+def print_quality(
+    redundancy: int,
+    measure: str,
+    results: dict[tuple[str, str], Scores],
+    crowds: list[str],
+    ours: list[str],
+    theirs: list[str],
+) -> None:
+    """Print one table; the best peer of each column is marked *, the best of ours in bold."""
+    what = f"{redundancy} random ratings an item" if redundancy else "all ratings"
+    table = Table(title=f"{measure.replace('_', ' ')}, {what}")
+    table.add_column("method")
+    for name in [*crowds, "mean"]:
+        table.add_column(name, justify="right")
+    table.add_column("n", justify="right")
+    values = {
+        method: [np.array(getattr(results[method, crowd], measure)) for crowd in crowds]
+        for method in [*ours, *theirs]
+    }
+    means = {
+        method: np.array([*(v.mean() for v in cells), np.mean([v.mean() for v in cells])])
+        for method, cells in values.items()
+    }
+    pick = np.max if measure == "accuracy" else np.min
+    best_peer = pick([means[method] for method in theirs], axis=0)
+    best_ours = pick([means[method] for method in ours], axis=0)
+    for method in [*ours, *theirs]:
+        cells = []
+        errors = [v.std(ddof=1) / np.sqrt(v.size) if v.size > 1 else 0.0 for v in values[method]]
+        errors.append(float(np.sqrt(np.sum(np.square(errors)))) / len(crowds))
+        for column, (mean, error) in enumerate(zip(means[method], errors, strict=True)):
+            text = f"{mean:.3f}" + (f" ±{1.96 * error:.3f}" if error else "")
+            if method in theirs and mean == best_peer[column]:
+                text = f"*{text}"
+            if method in ours and mean == best_ours[column]:
+                text = f"[bold]{text}[/bold]"
+            cells.append(text)
+        table.add_row(method, *cells, str(max(v.size for v in values[method])))
+    console.print(table)
+
+
+def simulated_table(n_ratings: int) -> pd.DataFrame:
+    """Simulate three ratings an item by raters of different rates; rows in random order."""
+    rng = np.random.default_rng(0)
+    n_items, n_raters = n_ratings // 3, max(300, n_ratings // 2000)
+    truth = rng.random(n_items) < 0.3
+    first, step = rng.integers(n_raters, size=n_items), rng.integers(1, n_raters // 3, n_items)
+    rater = ((first[:, None] + step[:, None] * np.arange(3)) % n_raters).ravel()
+    item = np.repeat(np.arange(n_items), 3)
+    error = rng.beta(2, 6, (2, n_raters))
+    wrong = rng.random(item.size) < error[truth[item].astype(int), rater]
+    order = rng.permutation(item.size)
+    label = (truth[item] ^ wrong).astype(np.int64)
+    return pd.DataFrame({"item": item[order], "rater": rater[order], "rating": label[order]})
+
+
+def run_once(side: str, n_ratings: int) -> dict[str, float]:
+    """Time one fit in this process, and read its peak memory."""
+    small = simulated_table(900)
+    if side == "crowd-kit":
+        from crowdkit.aggregation import DawidSkene as Theirs
+
+        def fit(table: pd.DataFrame) -> int:
+            names = {"item": "task", "rater": "worker", "rating": "label"}
+            model = Theirs(n_iter=SWEEPS, tol=-np.inf).fit(table.rename(columns=names, copy=False))
+            return len(model.loss_history_)
+    else:
+
+        def fit(table: pd.DataFrame) -> int:
+            return DawidSkene(max_iterations=SWEEPS, tolerance=0).fit(table).n_iterations_
+
+    fit(small)
+    table = simulated_table(n_ratings)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    sweeps = fit(table)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "seconds": seconds,
+        "sweeps": sweeps,
+        "peak_mb": peak / 1024,
+        "before_mb": before / 1024,
+    }
+
+
+def speed(sizes: list[int], repeats: int) -> None:
+    """Print time and memory of both sides at every size."""
+    need_crowdkit()
+    table = Table(title=f"Dawid-Skene, {SWEEPS} EM sweeps, simulated, numbering included")
+    for column in ("ratings", "method", "seconds (best)", "peak MB", "times faster"):
+        table.add_column(column, justify="right")
+    for size in sizes:
+        seconds: dict[str, float] = {}
+        for side in ("ours", "crowd-kit"):
+            runs = [_in_own_process(side, size) for _ in range(repeats)]
+            seconds[side] = min(run["seconds"] for run in runs)
+            peak = max(run["peak_mb"] for run in runs)
+            if any(run["sweeps"] != SWEEPS for run in runs):
+                sys.exit(f"{side}: {runs[0]['sweeps']:.0f} sweeps instead of {SWEEPS}")
+            ratio = f"{seconds['crowd-kit'] / seconds['ours']:.0f}" if side == "crowd-kit" else ""
+            console.print(
+                f"[dim]{size:,} ratings, {side}: {seconds[side]:.3f} s, {peak:,.0f} MB[/dim]",
+                highlight=False,
+            )
+            table.add_row(f"{size:,}", side, f"{seconds[side]:.3f}", f"{peak:,.0f}", ratio)
+    console.print(table)
+    console.print("Peak MB is that of the whole process, with Python, pandas and the table itself.")
+
+
+def _in_own_process(side: str, size: int) -> dict[str, float]:
+    command = [sys.executable, __file__, "--one", side, str(size)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
+    if done.returncode:
+        sys.exit(f"{side}, {size:,} ratings: failed\n{done.stderr}")
+    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def _sizes(largest: int) -> Iterator[int]:
+    yield from (size for size in SIZES if size <= largest)
+
+
+def main() -> None:
+    """Read the command line and print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="folder of real crowd data")
+    parser.add_argument("--seeds", type=int, default=10, help="random subsets of the ratings")
+    parser.add_argument("--all-seeds", action="store_true", help="all seeds for slow methods too")
+    parser.add_argument("--speed", action="store_true", help="time and memory")
+    parser.add_argument("--largest", type=int, default=SIZES[-1], help="most ratings of --speed")
+    parser.add_argument("--repeats", type=int, default=2, help="runs of each side, the best counts")
+    parser.add_argument("--one", nargs=2, metavar=("SIDE", "N"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(run_once(arguments.one[0], int(arguments.one[1]))))
+        return
+    if arguments.data is None and not arguments.speed:
+        parser.error("give --data FOLDER, --speed, or both")
+    if arguments.data is not None:
+        quality(arguments.data, arguments.seeds, arguments.all_seeds)
+    if arguments.speed:
+        sizes = list(_sizes(arguments.largest))
+        if not sizes:
+            parser.error(f"--largest: the smallest size is {SIZES[0]:,}")
+        speed(sizes, arguments.repeats)
+
+
+if __name__ == "__main__":
+    main()

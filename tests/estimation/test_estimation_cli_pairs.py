@@ -1,0 +1,85 @@
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from estimation.checks import EstimationError
+from estimation.cli.app import app
+from estimation.simulated_study import REGIMES, simulate_pair
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, [str(part) for part in arguments], catch_exceptions=False)
+
+
+@pytest.fixture
+def files(tmp_path):
+    pairs = [simulate_pair(REGIMES["base"], n_inputs=400, seed=seed) for seed in range(2)]
+    np.save(tmp_path / "a.npy", np.stack([pair.activation for pair in pairs], axis=1))
+    prior = pd.DataFrame({"dog": pairs[0].prior, "cat": pairs[1].prior})
+    prior.to_csv(tmp_path / "s.csv", index=False)
+    return tmp_path, pairs
+
+
+def test_plan_recommends_and_prices(files):
+    folder, _ = files
+    out, plot = folder / "plan.csv", folder / "plan.svg"
+    result = run(
+        *("plan", folder / "a.npy", folder / "s.csv", "-p", "0:dog", "-p", "1:1"),
+        *("--budget", 180, "--fee-rate", 0.5, "--minutes-per-item", 0.1),
+        *("--output", out, "--plot", plot),
+    )
+    assert result.exit_code == 0, result.output
+    assert "expected error of 2 pairs" in result.output
+    assert "in all; raters earn" in result.output
+    table = pd.read_csv(out)
+    assert table["budget"].max() >= 180
+    assert {"neyman", "uniform"} <= set(table["design"])
+    assert plot.read_text().startswith("<?xml")
+
+
+def test_rounds_go_on_until_the_score_is_known(files):
+    folder, (pair, _) = files
+    given = ("next", folder / "a.npy", folder / "s.csv", "-p", "0:dog")
+    first = folder / "round-1.csv"
+    assert run(*given, "--n-ratings", 60, "--output", first).exit_code == 0
+    items = pd.read_csv(first)
+    assert items["n_ratings"].sum() == 60
+    asked = np.repeat(items["item"].to_numpy(), items["n_ratings"])
+    rated = pd.DataFrame(
+        {"item": asked, "rater": np.arange(60), "rating": pair.truth[asked].astype(int)}
+    )
+    rated.to_csv(folder / "rated.csv", index=False)
+    second = folder / "round-2.csv"
+    more = (*given, "--ratings", folder / "rated.csv", "--output", second)
+    result = run(*more)
+    assert "0:dog: score" in result.output
+    assert "from 60 ratings" in result.output
+    assert second.exists()
+    second.unlink()
+    stopped = run(*more, "--half-width", 0.9)
+    assert "stop: no further round is needed" in stopped.output
+    assert not second.exists()
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (["0dog"], "expected NEURON:CONCEPT"),
+        (["7:dog"], "no column '7'; give a number from 0 to 1"),
+        (["0:horse"], "or one of dog, cat"),
+        (["0:dog", "1:cat"], "2 concepts"),
+    ],
+)
+def test_pairs_that_are_none(files, pairs, message):
+    folder, _ = files
+    chosen = [part for pair in pairs for part in ("-p", pair)]
+    with pytest.raises(EstimationError, match=message):
+        run("next", folder / "a.npy", folder / "s.csv", *chosen, "--output", folder / "n.csv")
+
+
+def test_files_over_different_inputs(files):
+    folder, _ = files
+    np.save(folder / "short.npy", np.zeros((5, 1)))
+    with pytest.raises(EstimationError, match="400 inputs, but"):
+        run("next", folder / "short.npy", folder / "s.csv", "-p", "0:dog", "--output", "n.csv")
