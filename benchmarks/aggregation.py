@@ -6,8 +6,8 @@
 
 With --data every method sees all ratings, and 1, 3, 5 and 10 random ratings an item (several
 seeds; the interval is over seeds, the same ratings for every method). crowd-kit's methods have the
-settings they come with. Slow ones (GLAD, MACE) see three seeds, unless --all-seeds; "n" says how
-many.
+settings they come with. Slow ones (GLAD, MACE: minutes a set) see --slow-seeds of
+them; "n" says how many.
 
 With --speed both sides run ten EM sweeps on the same table, each in a process of its own that has
 compiled and imported everything before the clock starts; numbering items and raters counts.
@@ -150,10 +150,12 @@ def score(probability: "pd.Series[float]", truth: "pd.Series[float]") -> tuple[f
     return float(right.mean()), float(-np.mean(t * np.log(q) + (1 - t) * np.log1p(-q)))
 
 
-def quality(folder: Path, n_seeds: int, all_seeds: bool) -> None:
+def quality(folder: Path, n_seeds: int, slow_seeds: int) -> None:
     """Print the tables of accuracy and log loss."""
     crowds = read_crowds(folder)
     ours, theirs = our_methods(), crowdkit_methods()
+    if slow_seeds == 0:
+        theirs = {name: method for name, method in theirs.items() if name not in SLOW}
     methods = ours | theirs
     for redundancy in REDUNDANCIES:
         results: dict[tuple[str, str], Scores] = {}
@@ -162,7 +164,7 @@ def quality(folder: Path, n_seeds: int, all_seeds: bool) -> None:
             for seed in range(1 if everything else n_seeds):
                 some = crowd.ratings if everything else keep_some(crowd.ratings, redundancy, seed)
                 for name, method in methods.items():
-                    if name in SLOW and seed >= 3 and not all_seeds:
+                    if name in SLOW and seed >= slow_seeds:
                         continue
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore")
@@ -309,7 +311,9 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, help="folder of real crowd data")
     parser.add_argument("--seeds", type=int, default=10, help="random subsets of the ratings")
-    parser.add_argument("--all-seeds", action="store_true", help="all seeds for slow methods too")
+    parser.add_argument(
+        "--slow-seeds", type=int, default=3, help="those that GLAD and MACE see; 0 leaves them out"
+    )
     parser.add_argument("--speed", action="store_true", help="time and memory")
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="most ratings of --speed")
     parser.add_argument("--repeats", type=int, default=2, help="runs of each side, the best counts")
@@ -321,7 +325,7 @@ def main() -> None:
     if arguments.data is None and not arguments.speed:
         parser.error("give --data FOLDER, --speed, or both")
     if arguments.data is not None:
-        quality(arguments.data, arguments.seeds, arguments.all_seeds)
+        quality(arguments.data, arguments.seeds, arguments.slow_seeds)
     if arguments.speed:
         sizes = list(_sizes(arguments.largest))
         if not sizes:

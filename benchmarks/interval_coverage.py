@@ -29,10 +29,10 @@ from scipy import stats
 
 from demo import digits, network
 from estimation.aggregation import BRAgg, HierarchicalBayes, MajorityVote
+from estimation.combined import combined_correlation, combined_linear_correlation
 from estimation.correlation import importance_weighted_correlation, published_correlation
 from estimation.linear_explanations import linear_explanation_correlation
 from estimation.model_correlation import model_assisted_correlation, posterior_correlation
-from estimation.recommended import recommended_correlation, recommended_linear_correlation
 from estimation.sampling import draw_model_guided, pool_draws
 from estimation.score_estimate import ScoreEstimate
 from estimation.simulated_study import REGIMES, simulate_pair, simulate_study
@@ -139,14 +139,14 @@ def study(seed: int, n_draws: int, sampler: str) -> Iterator[tuple[str, float, b
                 n_imputations=200,
             )
             yield outcome(method, estimate, score)
-        estimate = recommended_linear_correlation(
+        estimate = combined_linear_correlation(
             activations[:, unit],
             weights,
             [draws[c] for c in concepts],
             [model_labels[c] for c in concepts],
             [predictions[c] for c in concepts],
         )
-        yield outcome("hierarchical Bayes, recommended", estimate, score)
+        yield outcome("hierarchical Bayes, combined", estimate, score)
 
 
 def outcome(method: str, estimate: ScoreEstimate, score: float) -> tuple[str, float, bool, float]:
@@ -188,7 +188,7 @@ def regime_study(
             importance_weighted_correlation(a, draw, g[:, draw.indices]),
             model_assisted_correlation(a, draw, g, prediction),
             posterior_correlation(a, g),
-            recommended_correlation(a, draw, g, prediction),
+            combined_correlation(a, draw, g, prediction),
         ):
             yield outcome(estimate.estimator, estimate, pair.score)
 

@@ -4,10 +4,10 @@ ratings -> label probabilities -> score with interval -> leaderboard of methods:
 
 - ``estimation.ratings``, ``rating_formats`` the ratings table, checked once; tables of others
 - ``estimation.sampling`` designs, draws with their seeds and weights, pooling
-- ``estimation.planning`` before and during a study: expected error, price, further ratings, stopping
+- ``estimation.planning`` expected error, price, further ratings, when to stop
 - ``estimation.adaptive`` rounds that ask for the ratings that are worth most
 - ``estimation.aggregation`` votes, BRAgg, Dawid-Skene, the one-pair model, hierarchical Bayes
-- ``estimation.correlation``, ``model_correlation``, ``linear_explanations``, ``recommended`` scores
+- ``estimation.correlation``, ``model_correlation``, ``linear_explanations``, ``combined`` scores
   with intervals; ``metric_estimates`` the same for any metric of ``neuron_eval``
 - ``estimation.comparison``, ``separation`` methods ranked; ratings needed to tell two apart
 - ``estimation.sanity`` Missing and Extra Labels on estimated labels

@@ -12,6 +12,9 @@ import numpy as np
 
 from estimation.checks import FloatArray
 
+#: Inputs that are summed at once: draws x inputs stays within some megabytes.
+CHUNK = 8192
+
 
 @dataclass(eq=False)
 class LabelTotals:

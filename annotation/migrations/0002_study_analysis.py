@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='study',
             name='estimator',
-            field=models.CharField(choices=[('recommended', 'Recommended: the model, corrected as far as the sample objects'), ('model_assisted', 'Model-assisted: the model, corrected by the sample'), ('importance_weighted', 'Importance weights alone')], default='recommended', help_text='How concept vectors become scores.', max_length=20),
+            field=models.CharField(choices=[('model_assisted', 'Model-assisted: the model, corrected by the sample'), ('combined', 'Combined: the model, corrected as far as the sample objects'), ('importance_weighted', 'Importance weights alone')], default='model_assisted', help_text='How concept vectors become scores.', max_length=20),
         ),
         migrations.AlterField(
             model_name='estimaterun',
@@ -55,6 +55,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='study',
-            constraint=models.CheckConstraint(condition=models.Q(('estimator__in', ['recommended', 'model_assisted', 'importance_weighted'])), name='study_estimator'),
+            constraint=models.CheckConstraint(condition=models.Q(('estimator__in', ['model_assisted', 'combined', 'importance_weighted'])), name='study_estimator'),
         ),
     ]

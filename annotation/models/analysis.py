@@ -38,6 +38,6 @@ class Estimator(models.TextChoices):
     rated; with another one, scores are importance-weighted.
     """
 
-    RECOMMENDED = "recommended", "Recommended: the model, corrected as far as the sample objects"
     MODEL_ASSISTED = "model_assisted", "Model-assisted: the model, corrected by the sample"
+    COMBINED = "combined", "Combined: the model, corrected as far as the sample objects"
     IMPORTANCE_WEIGHTED = "importance_weighted", "Importance weights alone"

@@ -73,7 +73,7 @@ class Study(models.Model):
     estimator = models.CharField(
         max_length=20,
         choices=Estimator,
-        default=Estimator.RECOMMENDED,
+        default=Estimator.MODEL_ASSISTED,
         help_text="How concept vectors become scores.",
     )
     seed = models.PositiveBigIntegerField(default=0)

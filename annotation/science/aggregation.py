@@ -65,7 +65,7 @@ class Aggregated:
         Parameters
         ----------
         wanted : str
-            ``"recommended"``, ``"model_assisted"`` or ``"importance_weighted"``.
+            ``"combined"``, ``"model_assisted"`` or ``"importance_weighted"``.
 
         Returns
         -------

@@ -99,7 +99,7 @@ def explanation_score(
     estimator : str
         From `Aggregated.estimator`: ``"importance_weighted"`` is the weighted sample alone;
         ``"model_assisted"`` the model over all inputs, corrected by the weighted sample;
-        ``"recommended"`` corrected as far as the sample objects. The latter two need predictions.
+        ``"combined"`` corrected as far as the sample objects. The latter two need predictions.
     level : float
         Of the interval.
     seed : int
@@ -118,12 +118,12 @@ def explanation_score(
     """
     import numpy as np
 
+    from estimation.combined import combined_linear_correlation
     from estimation.linear_explanations import linear_explanation_correlation
-    from estimation.recommended import recommended_linear_correlation
 
     with named(what, EstimateFailed):
-        if estimator == "recommended" and predictions is not None:
-            estimate = recommended_linear_correlation(
+        if estimator == "combined" and predictions is not None:
+            estimate = combined_linear_correlation(
                 activation, weights, draws, labels, predictions, level=level, seed=seed
             )
         else:

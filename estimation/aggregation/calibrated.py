@@ -20,6 +20,7 @@ from scipy.stats import t as student_t
 from estimation.aggregation.dawid_skene import prevalence_groups
 from estimation.aggregation.encoding import EncodedRatings, encode_ratings, prior_logits
 from estimation.aggregation.item_difficulty import (
+    MEAN_ERROR,
     RaterFit,
     answer_weights,
     error_correlation,
@@ -252,13 +253,14 @@ class _Grid:
     def explore(self) -> list[tuple[_Point, float]]:
         """Refine while the posterior is narrow; return points with weights, best first."""
         steps = [round(first / last) for first, last in zip(FIRST_STEPS, LAST_STEPS, strict=True)]
-        at = (0, round(SIGMA_PRIOR[0] / LAST_STEPS[1]))
-        self._evaluate(at, starting_raters(len(self.data.raters)))
+        starts = self._starts(steps)
+        for start in starts:
+            self._evaluate(start, starting_raters(len(self.data.raters)))
         while True:
-            places = self._flood(at, steps)
+            places = self._flood(starts, steps)
             weight = np.array([self._mass(place) for place in places])
             weight /= weight.sum()
-            at = places[int(weight.argmax())]
+            starts = [places[int(weight.argmax())]]
             fine = True
             for axis in range(2):
                 values = np.array([place[axis] for place in places], dtype=np.float64)
@@ -275,10 +277,24 @@ class _Grid:
         total = sum(w for _, w in kept)
         return [(point, w / total) for point, w in kept]
 
-    def _flood(self, at: tuple[int, int], steps: list[int]) -> list[tuple[int, int]]:
-        """Evaluate all points of the lattice through `at` that are joined to the best one."""
-        queue = [(-self._points[at].height, at)]
-        seen, done = {at}, []
+    def _starts(self, steps: list[int]) -> list[tuple[int, int]]:
+        """Prevalence as the share of "present", and as if all raters erred at the mean rate.
+
+        Where the two differ, as for rare concepts, the posterior may have a mode at each.
+        """
+        sigma = round(SIGMA_PRIOR[0] / LAST_STEPS[1])
+        if not self.learn_prevalence:
+            return [(0, sigma)]
+        share = float(expit(self.centre).mean())
+        corrected = np.clip((share - MEAN_ERROR) / (1 - 2 * MEAN_ERROR), 0.02, 0.98)
+        shift = float(logit(corrected) - logit(share)) / (LAST_STEPS[0] * steps[0])
+        return sorted({(0, sigma), (round(shift) * steps[0], sigma)})
+
+    def _flood(self, starts: list[tuple[int, int]], steps: list[int]) -> list[tuple[int, int]]:
+        """Evaluate the lattice around `starts`, as far as points come near the best one."""
+        queue = [(-self._points[start].height, start) for start in starts]
+        heapq.heapify(queue)
+        seen, done = set(starts), []
         while queue:
             low, place = heapq.heappop(queue)
             best = max(self._points[p].height for p in seen)

@@ -25,11 +25,8 @@ from estimation.aggregation.label_prior import (
 from estimation.aggregation.priors import item_indices
 from estimation.aggregation.rating_likelihood import CountsLikelihood, counts_likelihood
 from estimation.checks import EstimationError, FloatArray, standardized
-from estimation.label_totals import LabelTotals
+from estimation.label_totals import CHUNK, LabelTotals
 from estimation.ratings import RatingsError, rating_counts
-
-#: Inputs whose posterior is computed at once: draws x inputs stays within some megabytes.
-CHUNK = 8192
 
 
 class LaplaceMixture:

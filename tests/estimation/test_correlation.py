@@ -5,6 +5,11 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from estimation.checks import EstimationError
+from estimation.combined import (
+    combined_correlation,
+    combined_linear_correlation,
+    residual_correlation,
+)
 from estimation.correlation import (
     importance_weighted_correlation,
     published_correlation,
@@ -13,11 +18,6 @@ from estimation.correlation import (
 from estimation.imputation import impute_labels
 from estimation.linear_explanations import linear_explanation_correlation
 from estimation.model_correlation import model_assisted_correlation, posterior_correlation
-from estimation.recommended import (
-    recommended_correlation,
-    recommended_linear_correlation,
-    residual_correlation,
-)
 from estimation.sampling import (
     Draw,
     SamplingError,
@@ -318,7 +318,7 @@ def test_linear_standard_error_is_that_of_repeated_sampling(assisted):
     assert covered >= 268
 
 
-# --- the recommended estimate
+# --- the combined estimate
 
 
 def shares(seed=0, rows=50):
@@ -332,18 +332,18 @@ def shares(seed=0, rows=50):
     return g, p
 
 
-def test_recommended_is_exact_when_the_model_knows_all():
+def test_combined_is_exact_when_the_model_knows_all():
     truth = known(PAIR.truth)
-    estimate = recommended_correlation(PAIR.activation, DRAW, truth, truth)
+    estimate = combined_correlation(PAIR.activation, DRAW, truth, truth)
     assert estimate.score == pytest.approx(PAIR.score, rel=1e-9)
     assert estimate.upper - estimate.lower < 1e-6
-    assert estimate.estimator == "recommended"
+    assert estimate.estimator == "combined"
 
 
-def test_recommended_is_the_posterior_where_the_sample_does_not_object():
+def test_combined_is_the_posterior_where_the_sample_does_not_object():
     # ratings that moved nothing: no residual, no correction
     p = shares()[1]
-    estimate = recommended_correlation(PAIR.activation, DRAW, p, p)
+    estimate = combined_correlation(PAIR.activation, DRAW, p, p)
     posterior = posterior_correlation(PAIR.activation, p, n_totals=200)
     assert estimate.score == pytest.approx(posterior.score, abs=0.003)
     assert estimate.standard_error == pytest.approx(posterior.standard_error, rel=0.05)
@@ -360,16 +360,16 @@ def test_a_model_that_is_wrong_is_corrected_by_the_sample():
     error = {
         name: abs(estimate.score - PAIR.score)
         for name, estimate in (
-            ("recommended", recommended_correlation(PAIR.activation, DRAW, g, p)),
+            ("combined", combined_correlation(PAIR.activation, DRAW, g, p)),
             ("posterior", posterior_correlation(PAIR.activation, g)),
         )
     }
-    assert error["recommended"] < 0.5 * error["posterior"]
-    wide = recommended_correlation(PAIR.activation, DRAW, g, p)
+    assert error["combined"] < 0.5 * error["posterior"]
+    wide = combined_correlation(PAIR.activation, DRAW, g, p)
     assert wide.lower <= PAIR.score <= wide.upper
 
 
-def test_recommended_formula():
+def test_combined_formula():
     # one posterior draw; influences on rho from finite differences
     p = np.full(1000, 0.3)  # a model so wrong that the sample objects
     g = p.copy()
@@ -395,18 +395,18 @@ def test_recommended_formula():
     share = noise / (noise + bias)
     labels = np.sum(influence(*plain) ** 2 * g * (1 - g)) / 1000**2
     variance = labels + share**2 * bias + (1 - share) ** 2 * noise * (bias > 0)
-    estimate = recommended_correlation(PAIR.activation, DRAW, g, p)
+    estimate = combined_correlation(PAIR.activation, DRAW, g, p)
     assert bias > 0
     assert estimate.score == pytest.approx(rho(*plain) + (1 - share) * difference, rel=1e-7)
     assert estimate.standard_error == pytest.approx(np.sqrt(variance), rel=1e-6)
 
 
-def test_recommended_linear_split_scaled_and_turned():
+def test_combined_linear_split_scaled_and_turned():
     g, p = shares()
-    alone = recommended_correlation(PAIR.activation, DRAW, g, p)
-    scaled = recommended_linear_correlation(PAIR.activation, [3.0], [DRAW], [g], [p])
-    turned = recommended_linear_correlation(PAIR.activation, [-1.0], [DRAW], [g], [p])
-    none = recommended_linear_correlation(PAIR.activation, [1.0, 0.0], [DRAW, DRAW], [g, p], [p, p])
+    alone = combined_correlation(PAIR.activation, DRAW, g, p)
+    scaled = combined_linear_correlation(PAIR.activation, [3.0], [DRAW], [g], [p])
+    turned = combined_linear_correlation(PAIR.activation, [-1.0], [DRAW], [g], [p])
+    none = combined_linear_correlation(PAIR.activation, [1.0, 0.0], [DRAW, DRAW], [g, p], [p, p])
     for other in (scaled, none):
         assert (other.score, other.lower, other.upper) == pytest.approx(
             (alone.score, alone.lower, alone.upper), rel=1e-6
@@ -423,7 +423,7 @@ def test_doubt_about_what_concepts_share_is_in_the_interval():
     other = draw_uniform(1000, 180, seed=3)
     free = np.setdiff1d(np.arange(1000), DRAW.unique_indices)
     other = Draw("x", free[other.indices % free.size], other.probabilities, 1000, 0)
-    both = recommended_linear_correlation(PAIR.activation, [1.0, 1.0], [far, other], [g, p], [p, p])
+    both = combined_linear_correlation(PAIR.activation, [1.0, 1.0], [far, other], [g, p], [p, p])
     assert 0 < both.standard_error < 0.2
     assert both.lower < both.score < both.upper
 
@@ -444,25 +444,23 @@ def test_residual_correlation_is_recovered():
     assert residual_correlation(nothing, nothing, nothing, nothing) == (0.0, 0.2)
 
 
-def test_recommended_input_that_makes_no_sense():
+def test_combined_input_that_makes_no_sense():
     g, p = shares()
     with pytest.raises(EstimationError, match="all zero"):
-        recommended_linear_correlation(PAIR.activation, [0.0], [DRAW], [g], [p])
+        combined_linear_correlation(PAIR.activation, [0.0], [DRAW], [g], [p])
     with pytest.raises(EstimationError, match="2 of them, with 1 draws"):
-        recommended_linear_correlation(PAIR.activation, [1.0, 2.0], [DRAW], [g], [p])
+        combined_linear_correlation(PAIR.activation, [1.0, 2.0], [DRAW], [g], [p])
     with pytest.raises(EstimationError, match="different numbers of posterior draws"):
-        recommended_linear_correlation(
-            PAIR.activation, [1.0, 2.0], [DRAW] * 2, [g, g[:2]], [p, p[:2]]
-        )
+        combined_linear_correlation(PAIR.activation, [1.0, 2.0], [DRAW] * 2, [g, g[:2]], [p, p[:2]])
     with pytest.raises(EstimationError, match=r"prediction\[0\]: shape"):
-        recommended_correlation(PAIR.activation, DRAW, g, p[:2])
+        combined_correlation(PAIR.activation, DRAW, g, p[:2])
     with pytest.raises(EstimationError, match="made over 1000 inputs"):
-        recommended_correlation(PAIR.activation[:-1], DRAW, g[:, :-1], p[:, :-1])
+        combined_correlation(PAIR.activation[:-1], DRAW, g[:, :-1], p[:, :-1])
 
 
-def test_labels_that_are_all_alike_have_no_recommended_score():
+def test_labels_that_are_all_alike_have_no_combined_score():
     zeros = np.zeros((3, 1000))
-    estimate = recommended_correlation(PAIR.activation, DRAW, zeros, zeros)
+    estimate = combined_correlation(PAIR.activation, DRAW, zeros, zeros)
     assert np.isnan(estimate.score)
     assert any("constant" in note for note in estimate.warnings)
 

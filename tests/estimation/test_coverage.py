@@ -7,9 +7,9 @@ import pytest
 from scipy.stats import binom
 
 from estimation.aggregation import BRAgg, HierarchicalBayes
+from estimation.combined import combined_correlation
 from estimation.correlation import importance_weighted_correlation, published_correlation
 from estimation.model_correlation import model_assisted_correlation, posterior_correlation
-from estimation.recommended import recommended_correlation
 from estimation.simulated_study import REGIMES, simulate_pair, simulate_study
 from estimation.simulation import simulate_raters
 
@@ -27,7 +27,7 @@ def study(name):
     activations = {t: pair.activation for t, pair in enumerate(pairs)}
     model = HierarchicalBayes(sampler="kernel", seed=3).fit(ratings, prior, activations=activations)
     bragg = BRAgg().fit(ratings, prior).probabilities_
-    names = ("published", "importance_weighted", "model_assisted", "posterior", "recommended")
+    names = ("published", "importance_weighted", "model_assisted", "posterior", "combined")
     found = {estimator: [] for estimator in names}
     for t, (pair, draw) in enumerate(zip(pairs, draws, strict=True)):
         g = model.concept_draws(t, pair.prior)
@@ -41,7 +41,7 @@ def study(name):
             model_assisted_correlation(pair.activation, draw, g, prediction)
         )
         found["posterior"].append(posterior_correlation(pair.activation, g))
-        found["recommended"].append(recommended_correlation(pair.activation, draw, g, prediction))
+        found["combined"].append(combined_correlation(pair.activation, draw, g, prediction))
     return found, np.array([pair.score for pair in pairs]), model
 
 
@@ -53,7 +53,7 @@ CHECKED = ["rare", "miscalibrated", "wrong explanation", "hard items"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("estimator", ["importance_weighted", "model_assisted", "recommended"])
+@pytest.mark.parametrize("estimator", ["importance_weighted", "model_assisted", "combined"])
 @pytest.mark.parametrize("name", CHECKED)
 def test_intervals_cover(name, estimator):
     # a 95% interval covers fewer than 12 of 16 with probability 9e-4 were pairs independent; they
@@ -70,18 +70,18 @@ def test_intervals_cover(name, estimator):
 @pytest.mark.slow
 @pytest.mark.parametrize("other", ["published", "posterior", "model_assisted"])
 @pytest.mark.parametrize("name", CHECKED)
-def test_recommended_is_never_much_worse(name, other):
+def test_combined_is_never_much_worse(name, other):
     # mean absolute errors of 16 pairs; of two estimators of one study they go together. A quarter
     # and .003 are allowed: against the posterior, that is the price of the insurance
     found, scores, _ = study(name)
     limit = 1.25 * errors(found[other], scores).mean() + 0.003
-    assert errors(found["recommended"], scores).mean() <= limit
+    assert errors(found["combined"], scores).mean() <= limit
 
 
 @pytest.mark.slow
 def test_half_the_published_error_over_the_regimes():
     ratios = [
-        errors(study(name)[0]["recommended"], study(name)[1]).mean()
+        errors(study(name)[0]["combined"], study(name)[1]).mean()
         / errors(study(name)[0]["published"], study(name)[1]).mean()
         for name in CHECKED
     ]

@@ -36,9 +36,9 @@ from annotation.services.estimates import (
 )
 from annotation.services.studies import NewExplanation, explanations_add, study_launch
 from annotation.tasks import estimate_run_task
+from estimation.combined import combined_correlation
 from estimation.correlation import importance_weighted_correlation
 from estimation.model_correlation import model_assisted_correlation
-from estimation.recommended import recommended_correlation
 from estimation.sampling import draw_model_guided
 from tests.annotation.factories import make_participation, make_study, rate_study, rate_task
 
@@ -479,7 +479,7 @@ def test_the_study_s_estimator_scores_what_has_predictions(estimator: str) -> No
         what="this",
     )
     expected = {
-        "recommended": lambda: recommended_correlation(activation, draw, labels, predictions),
+        "combined": lambda: combined_correlation(activation, draw, labels, predictions),
         "model_assisted": lambda: model_assisted_correlation(
             activation, draw, labels, predictions, n_imputations=200
         ),
@@ -497,7 +497,7 @@ def test_the_hierarchical_run_keeps_posterior_and_diagnostics() -> None:
     rate_study(study)
     run = run_now(study, "hierarchical", live=False)
     assert run.status == RunStatus.FINISHED, run.error
-    assert run.estimator == "recommended"
+    assert run.estimator == "model_assisted"
     assert run.diagnostics["sampler"]["r_hat_population"] < 1.05
     mean, sd = run.posterior_mean, run.posterior_sd
     assert (mean.role, sd.role) == (
