@@ -7,10 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from estimation.aggregation.density import UNKNOWN
 from estimation.ratings import REQUIRED_COLUMNS, RatingsError, check_ratings, gold_labels, item_key
-
-#: Marks items that are no gold items.
-UNKNOWN = -1
 
 
 @dataclass(frozen=True, eq=False)

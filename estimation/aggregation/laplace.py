@@ -74,7 +74,7 @@ class LaplaceMixture:
         false_alarm_rate: float = 0.23,
         rate_sd: float = 0.3,
         within_item_correlation: float = 0.1,
-        correlation_sd: float = 0.7,
+        correlation_sd: float = 1.2,
         clip: float = 1e-4,
         components: tuple[Component, ...] = COMPONENTS,
         n_proposals: int = 2000,
