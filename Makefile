@@ -60,7 +60,10 @@ format: $(STAMP)  ## Format the code
 bench: $(STAMP)  ## Run the benchmarks; DATA=folder of CIFAR-10H for real human ratings
 	$(BIN)/python benchmarks/interval_coverage.py
 	$(BIN)/python benchmarks/metrics.py --sizes 100
-	$(BIN)/python benchmarks/savings.py $(if $(DATA),--data '$(DATA)',--simulate)
+	$(BIN)/python benchmarks/savings.py $(if $(DATA),--data '$(DATA)',--quick)
+	$(BIN)/python benchmarks/aggregation.py --speed --largest 1000000
+	$(BIN)/python benchmarks/hierarchical.py
+	$(BIN)/python benchmarks/scale.py
 
 clean:  ## Remove the environment and the caches; var/ (your data) stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
