@@ -242,7 +242,8 @@ def checked_rows(values: ArrayLike, n_inputs: int, name: str) -> FloatArray:
     if rows.ndim != 2 or rows.shape[0] == 0 or rows.shape[1] != n_inputs:
         msg = f"{name}: shape {np.shape(values)}, expected (n_posterior, {n_inputs})"
         raise EstimationError(msg)
-    if not (np.all(rows >= 0) and np.all(rows <= 1)):
+    # of NaN both are false; and no array of the size of `rows` is made
+    if not (rows.min() >= 0 and rows.max() <= 1):
         msg = f"{name}: holds values that are no probabilities (NaN, or outside [0, 1])"
         raise EstimationError(msg)
     return rows
