@@ -10,6 +10,8 @@ from scipy.special import gammaln, logsumexp
 from estimation.checks import FloatArray
 
 PROPOSAL_DF = 5.0
+#: Modes are looked for within so many standard deviations of the prior.
+FARTHEST = 15.0
 #: Share of the proposals that modes get in equal parts, so that a poor Laplace evidence loses none.
 EQUAL_SHARE = 0.3
 
@@ -45,7 +47,7 @@ def find_mode(
     objective : callable
         Vector of shape (d,) to (log density, gradient).
     start : ndarray, shape (d,)
-        Where to begin.
+        Where to begin: the mean of the prior.
     precision : ndarray, shape (d,)
         Precisions of the prior: the least curvature that is believed is a tenth of the smallest.
 
@@ -65,7 +67,16 @@ def find_mode(
         value, gradient = falling(u * scale)
         return value, gradient * scale
 
-    found = minimize(scaled, start / scale, jac=True, method="BFGS", options={"gtol": 1e-4})
+    # bounds keep a line search from parameters so large that the density overflows
+    centre = start / scale
+    found = minimize(
+        scaled,
+        centre,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(centre - FARTHEST, centre + FARTHEST, strict=True)),
+        options={"gtol": 1e-4, "ftol": 1e-10},
+    )
     place = np.asarray(found.x, dtype=np.float64) * scale
     step = 1e-4 * scale
     d = place.size
