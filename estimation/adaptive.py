@@ -169,8 +169,15 @@ def draw_adaptive(
     Raises
     ------
     SamplingError, EstimationError
-        See `rating_gain` and `adaptive_distribution`; also when `n_draws` is below 1.
+        See `rating_gain` and `adaptive_distribution`; also when `n_draws` is below 1, or there are
+        not as many activations as models.
     """
+    if len(models) != len(activations):
+        msg = (
+            f"activations: {len(activations)} vectors for {len(models)} models; give the "
+            "activations of each model's neuron, in the same order"
+        )
+        raise SamplingError(msg)
     gains = [rating_gain(model, a) for model, a in zip(models, activations, strict=True)]
     distribution = adaptive_distribution(gains, power=power, uniform_share=uniform_share)
     parameters = {"power": power, "uniform_share": uniform_share}

@@ -99,6 +99,8 @@ def test_draw_repeats_from_its_seed():
     assert one.design == "adaptive"
     with pytest.raises(EstimationError, match="the fit has 300"):
         draw_adaptive([model], [pair.activation[:200]], n_draws=40, seed=5)
+    with pytest.raises(SamplingError, match="2 vectors for 1 models"):
+        draw_adaptive([model], [pair.activation] * 2, n_draws=40, seed=5)
 
 
 def test_study_counts_every_rating_and_repeats():
