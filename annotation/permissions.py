@@ -1,11 +1,11 @@
-"""Who may see what: a study belongs to its owner, and staff see all; for others it is not there."""
+"""Who may see and change what: a study is its owner's and its members'; staff may all."""
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404
 
-from annotation.models import Study
+from annotation.models import Role, Study, StudyMember
 
 User = AbstractBaseUser | AnonymousUser
 
@@ -43,16 +43,40 @@ def studies_visible(user: User) -> "QuerySet[Study]":
     Returns
     -------
     QuerySet
-        All for staff, a researcher's own otherwise, none for anybody who is not logged in.
+        All for staff; otherwise a researcher's own and those shared with them; none for anybody who
+        is not logged in.
     """
     if not user.is_authenticated or not user.is_active:
         return Study.objects.none()
     if getattr(user, "is_staff", False):
         return Study.objects.all()
-    return Study.objects.filter(owner=user.pk)
+    shared = StudyMember.objects.filter(user=user.pk).values("study")
+    return Study.objects.filter(Q(owner=user.pk) | Q(pk__in=shared))
 
 
-def study_for(user: User, slug: str) -> Study:
+def may_change(user: User, study: Study) -> bool:
+    """Say whether a user may change a study.
+
+    Parameters
+    ----------
+    user : User
+        Of the request.
+    study : Study
+        Any.
+
+    Returns
+    -------
+    bool
+        True for staff, the owner, and members with the role researcher.
+    """
+    if not user.is_authenticated or not user.is_active:
+        return False
+    if getattr(user, "is_staff", False) or study.owner_id == user.pk:
+        return True
+    return StudyMember.objects.filter(study=study.pk, user=user.pk, role=Role.RESEARCHER).exists()
+
+
+def study_for(user: User, slug: str, *, change: bool = False) -> Study:
     """Get a study for a user.
 
     Parameters
@@ -61,6 +85,8 @@ def study_for(user: User, slug: str) -> Study:
         Of the request.
     slug : str
         The study's name in URLs.
+    change : bool
+        Whether the user is about to change it.
 
     Returns
     -------
@@ -70,8 +96,15 @@ def study_for(user: User, slug: str) -> Study:
     ------
     Http404
         When there is none, or the user may not see it: the two look the same.
+    PermissionDenied
+        When the user may see it, not change it.
     """
     study = studies_visible(user).select_related("dataset", "owner").filter(slug=slug).first()
     if study is None:
         raise Http404(f"There is no study {slug!r} that you may see.")
+    if change and not may_change(user, study):
+        raise PermissionDenied(
+            f"You may look at the study {study.title!r}, not change it; ask its owner to make you "
+            "a researcher of it."
+        )
     return study

@@ -130,7 +130,7 @@ class StudyEstimatesView(APIView):
         Response
             202 with the run that waits.
         """
-        study = study_for(request.user, slug)
+        study = study_for(request.user, slug, change=True)
         serializer = AggregationSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         aggregation = serializer.validated_data["aggregation"] or study.live_aggregation

@@ -1,10 +1,19 @@
 """The data model, one subject a module."""
 
+from annotation.models.access import ApiToken, Role, Scope, StudyMember
 from annotation.models.analysis import Aggregation, Estimator, SamplingDesign
-from annotation.models.assignment import HOLDING, Assignment, AssignmentStatus
+from annotation.models.assignment import HANDED_IN, HOLDING, Assignment, AssignmentStatus
 from annotation.models.concept import Concept, ConceptColumn, ConceptMatrix, ConceptMatrixRole
+from annotation.models.eligibility import ScreeningAnswer, ScreeningQuestion
 from annotation.models.estimate import Estimate, EstimateRun, MethodEstimate, RunStatus
 from annotation.models.explanation import Explanation, ExplanationMethod, ExplanationTerm
+from annotation.models.money import LedgerEntry, LedgerKind
+from annotation.models.panel import (
+    PanelCredential,
+    PanelEvent,
+    PanelSubmission,
+    SubmissionStatus,
+)
 from annotation.models.probe import (
     ActivationMatrix,
     Modality,
@@ -12,19 +21,36 @@ from annotation.models.probe import (
     ProbeDataset,
     ProbeInput,
 )
-from annotation.models.rater import Channel, Participation, Rater
+from annotation.models.quality import (
+    AttentionCheck,
+    Exclusion,
+    GoldAnswer,
+    GoldUse,
+    QualityPolicy,
+    RaterDeletion,
+    Review,
+    ReviewDecision,
+    ReviewReason,
+    TrainingAnswer,
+    TrainingAttempt,
+)
+from annotation.models.rater import Participation, Rater
 from annotation.models.rating import Rating, RatingRevision, RatingValue
+from annotation.models.recruitment import Channel, Outcome, OutcomeCode, Recruitment
 from annotation.models.sampling import Draw, PairSample
 from annotation.models.study import MAX_REDUNDANCY, Study, StudyEvent, StudyStatus
 from annotation.models.task import Item, Task
 
 __all__ = [
+    "HANDED_IN",
     "HOLDING",
     "MAX_REDUNDANCY",
     "ActivationMatrix",
     "Aggregation",
+    "ApiToken",
     "Assignment",
     "AssignmentStatus",
+    "AttentionCheck",
     "Channel",
     "Concept",
     "ConceptColumn",
@@ -34,25 +60,49 @@ __all__ = [
     "Estimate",
     "EstimateRun",
     "Estimator",
+    "Exclusion",
     "Explanation",
     "ExplanationMethod",
     "ExplanationTerm",
+    "GoldAnswer",
+    "GoldUse",
     "Item",
+    "LedgerEntry",
+    "LedgerKind",
     "MethodEstimate",
     "Modality",
     "Neuron",
+    "Outcome",
+    "OutcomeCode",
     "PairSample",
+    "PanelCredential",
+    "PanelEvent",
+    "PanelSubmission",
     "Participation",
     "ProbeDataset",
     "ProbeInput",
+    "QualityPolicy",
     "Rater",
+    "RaterDeletion",
     "Rating",
     "RatingRevision",
     "RatingValue",
+    "Recruitment",
+    "Review",
+    "ReviewDecision",
+    "ReviewReason",
+    "Role",
     "RunStatus",
     "SamplingDesign",
+    "Scope",
+    "ScreeningAnswer",
+    "ScreeningQuestion",
     "Study",
     "StudyEvent",
+    "StudyMember",
     "StudyStatus",
+    "SubmissionStatus",
     "Task",
+    "TrainingAnswer",
+    "TrainingAttempt",
 ]

@@ -10,15 +10,18 @@ from annotation.models.task import Task
 
 
 class AssignmentStatus(models.TextChoices):
-    """Leased and submitted assignments hold a slot; expired and returned ones gave it back."""
+    """Leased and submitted assignments hold a slot; all others gave it back."""
 
     LEASED = "leased", "leased"
     SUBMITTED = "submitted", "submitted"
     EXPIRED = "expired", "lease expired"
     RETURNED = "returned", "returned"
+    EXCLUDED = "excluded", "submitted, excluded by a person"
 
 
 HOLDING = (AssignmentStatus.LEASED, AssignmentStatus.SUBMITTED)
+#: Handed in on time; an exclusion takes the slot back, not the fact.
+HANDED_IN = (AssignmentStatus.SUBMITTED, AssignmentStatus.EXCLUDED)
 
 
 class Assignment(models.Model):
@@ -67,8 +70,8 @@ class Assignment(models.Model):
             ),
             models.CheckConstraint(
                 name="assignment_submitted_when",
-                condition=Q(status=AssignmentStatus.SUBMITTED, submitted_at__isnull=False)
-                | (~Q(status=AssignmentStatus.SUBMITTED) & Q(submitted_at__isnull=True)),
+                condition=Q(status__in=HANDED_IN, submitted_at__isnull=False)
+                | (~Q(status__in=HANDED_IN) & Q(submitted_at__isnull=True)),
             ),
             models.CheckConstraint(
                 name="assignment_late_when_expired",

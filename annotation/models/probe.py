@@ -53,12 +53,37 @@ class ProbeInput(models.Model):
     dataset = models.ForeignKey(ProbeDataset, on_delete=models.CASCADE, related_name="inputs")
     index = models.PositiveIntegerField(help_text="Row in activations and concept matrices.")
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    file = models.CharField(max_length=500, help_text="Relative to the dataset's folder.")
+    file = models.CharField(
+        max_length=500,
+        blank=True,
+        default="",
+        help_text="Relative to the dataset's folder; empty where the input is a text.",
+    )
+    text = models.TextField(blank=True, default="", help_text="The input, where it is a text.")
+    highlight_start = models.PositiveIntegerField(
+        null=True, blank=True, help_text="First character of the token that is asked about."
+    )
+    highlight_end = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Where that token ends, not included."
+    )
 
     class Meta:
         ordering = ["dataset", "index"]
         constraints = [
             models.UniqueConstraint(name="probe_input_index", fields=["dataset", "index"]),
+            models.CheckConstraint(
+                name="probe_input_file_or_text",
+                condition=models.Q(file="") ^ models.Q(text=""),
+            ),
+            models.CheckConstraint(
+                name="probe_input_highlight",
+                condition=models.Q(highlight_start__isnull=True, highlight_end__isnull=True)
+                | models.Q(
+                    highlight_start__isnull=False,
+                    highlight_end__isnull=False,
+                    highlight_start__lt=models.F("highlight_end"),
+                ),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -5,15 +5,8 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
+from annotation.models.recruitment import Channel, Outcome
 from annotation.models.study import Study
-
-
-class Channel(models.TextChoices):
-    """How a rater came to us."""
-
-    DIRECT = "direct", "volunteer link"
-    PROLIFIC = "prolific", "Prolific"
-    SIMULATED = "simulated", "simulated rater"
 
 
 class Rater(models.Model):
@@ -21,6 +14,9 @@ class Rater(models.Model):
 
     channel = models.CharField(max_length=12, choices=Channel)
     external_id_hash = models.CharField(max_length=64)
+    nickname = models.CharField(
+        max_length=40, blank=True, default="", help_text="A volunteer may give one; never exported."
+    )
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -35,18 +31,39 @@ class Rater(models.Model):
 
 
 class Participation(models.Model):
-    """One rater in one study: consent first, then instructions, then tasks, then the code."""
+    """One rater in one study: eligibility, consent, instructions, training, tasks, the code."""
 
     study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="participations")
     rater = models.ForeignKey(Rater, on_delete=models.PROTECT, related_name="participations")
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    channel = models.CharField(
+        max_length=12,
+        choices=Channel,
+        blank=True,
+        default="",
+        help_text="Through which the rater came to this study.",
+    )
     arrived_at = models.DateTimeField(auto_now_add=True)
+    screened_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the screening questions were answered."
+    )
     consented_at = models.DateTimeField(null=True, blank=True)
     consent_version = models.CharField(max_length=20, blank=True, default="")
     declined_at = models.DateTimeField(null=True, blank=True)
     instructions_read_at = models.DateTimeField(null=True, blank=True)
+    trained_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the training was passed."
+    )
     completed_at = models.DateTimeField(null=True, blank=True)
     completion_code = models.CharField(max_length=32, blank=True, default="")
+    outcome = models.CharField(
+        max_length=16,
+        choices=Outcome,
+        blank=True,
+        default="",
+        help_text="How it ended; empty while it goes on.",
+    )
+    ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -64,6 +81,11 @@ class Participation(models.Model):
                 name="participation_code_when_completed",
                 condition=Q(completed_at__isnull=True, completion_code="")
                 | (Q(completed_at__isnull=False) & ~Q(completion_code="")),
+            ),
+            models.CheckConstraint(
+                name="participation_outcome_when_ended",
+                condition=Q(ended_at__isnull=True, outcome="")
+                | (Q(ended_at__isnull=False) & ~Q(outcome="")),
             ),
         ]
 

@@ -51,7 +51,22 @@ class Study(models.Model):
     instructions = models.TextField(blank=True)
     consent_text = models.TextField()
     consent_version = models.CharField(max_length=20, default="1")
+    debrief = models.TextField(
+        blank=True, default="", help_text="Shown with the completion code: what the study was for."
+    )
     contact = models.EmailField(blank=True)
+    language = models.CharField(
+        max_length=10,
+        default="en",
+        help_text="Of the raters' pages; the texts above are shown as they are written.",
+    )
+    excluded_studies = models.ManyToManyField(
+        "self",
+        symmetrical=False,
+        blank=True,
+        related_name="excluding_studies",
+        help_text="Whoever took part in one of these may not take part in this one.",
+    )
 
     sampling_design = models.CharField(
         max_length=40,
@@ -89,6 +104,14 @@ class Study(models.Model):
     rating_budget = models.PositiveIntegerField(help_text="Ratings that may be asked for in all.")
     lease_seconds = models.PositiveIntegerField(
         default=1800, help_text="After this long an unfinished task goes to another rater."
+    )
+    currency = models.CharField(
+        max_length=3, default="GBP", help_text="Of rewards and of the spending cap (ISO 4217)."
+    )
+    spending_cap_minor = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text="What the study may cost in all, in pence or cents; nothing is booked beyond it.",
     )
 
     created_at = models.DateTimeField(auto_now_add=True)

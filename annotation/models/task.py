@@ -59,7 +59,13 @@ class Item(models.Model):
     class Meta:
         ordering = ["task", "position"]
         constraints = [
-            models.UniqueConstraint(name="item_once", fields=["study", "concept", "probe_input"]),
+            # a gold item may be hidden in several tasks; what is estimated from is there once
+            models.UniqueConstraint(
+                name="item_once",
+                fields=["study", "concept", "probe_input"],
+                condition=models.Q(gold_value=""),
+            ),
+            models.UniqueConstraint(name="item_once_a_task", fields=["task", "probe_input"]),
             models.UniqueConstraint(name="item_position", fields=["task", "position"]),
             models.CheckConstraint(
                 name="item_gold_value",

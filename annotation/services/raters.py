@@ -11,6 +11,8 @@ from annotation.models import (
     Assignment,
     AssignmentStatus,
     Channel,
+    Outcome,
+    OutcomeCode,
     Participation,
     Rater,
     Study,
@@ -81,7 +83,9 @@ def rater_arrive(*, study: Study, channel: str, external_id: str) -> Participati
         raise StudyNotOpen(
             f"The study {study.title!r} is {study.get_status_display()}; it takes no new raters."
         )
-    participation, _ = Participation.objects.get_or_create(study=study, rater=rater)
+    participation, _ = Participation.objects.get_or_create(
+        study=study, rater=rater, defaults={"channel": channel}
+    )
     return participation
 
 
@@ -188,10 +192,78 @@ def participation_complete(*, participation: Participation) -> Participation:
                 "There is no completion code yet: submit at least one task of "
                 f"{row.study.title!r} first."
             )
-        row.completed_at = timezone.now()
-        row.completion_code = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
-        row.save(update_fields=["completed_at", "completion_code"])
+        now = timezone.now()
+        row.completed_at = now
+        row.ended_at = now
+        row.outcome = Outcome.COMPLETED
+        row.completion_code = _completion_code(row)
+        row.save(update_fields=["completed_at", "ended_at", "outcome", "completion_code"])
     return _refreshed(participation, row)
+
+
+@transaction.atomic
+def participation_end(*, participation: Participation, outcome: str) -> Participation:
+    """End a participation that does not complete, and free the task that the rater holds.
+
+    Parameters
+    ----------
+    participation : Participation
+        The rater in the study. One that has ended already keeps its outcome.
+    outcome : str
+        One of `Outcome` other than completed (`participation_complete` is for that).
+
+    Returns
+    -------
+    Participation
+
+    Raises
+    ------
+    InvalidInput
+        When the outcome is completed or unknown.
+    """
+    if outcome not in Outcome.values or outcome == Outcome.COMPLETED:
+        raise InvalidInput(
+            f"outcome: {outcome!r} does not end a participation early; give one of "
+            f"{', '.join(value for value in Outcome.values if value != Outcome.COMPLETED)}."
+        )
+    row = lock(Participation.objects.select_related("study"), pk=participation.pk)
+    if row.ended_at is None:
+        row.ended_at = timezone.now()
+        row.outcome = outcome
+        row.save(update_fields=["ended_at", "outcome"])
+        Assignment.objects.filter(participation=row, status=AssignmentStatus.LEASED).update(
+            status=AssignmentStatus.RETURNED
+        )
+    return _refreshed(participation, row)
+
+
+def outcome_code(participation: Participation, outcome: str) -> str:
+    """Find the code that the rater's panel expects for an outcome.
+
+    Parameters
+    ----------
+    participation : Participation
+        The rater in the study.
+    outcome : str
+        One of `Outcome`.
+
+    Returns
+    -------
+    str
+        Empty where the channel has no code for it (volunteers, say).
+    """
+    code = OutcomeCode.objects.filter(
+        recruitment__study=participation.study_id,
+        recruitment__channel=participation.channel,
+        outcome=outcome,
+    ).first()
+    return "" if code is None else code.code
+
+
+def _completion_code(participation: Participation) -> str:
+    """Return the panel's code; where it has none, a code of this participation's own."""
+    own = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
+    return outcome_code(participation, Outcome.COMPLETED) or own
 
 
 def consent_require(participation: Participation) -> None:
@@ -222,6 +294,8 @@ def _refreshed(given: Participation, row: Participation) -> Participation:
         "instructions_read_at",
         "completed_at",
         "completion_code",
+        "outcome",
+        "ended_at",
     ):
         setattr(given, field, getattr(row, field))
     return row

@@ -10,9 +10,12 @@ from django.utils import timezone
 from annotation.exceptions import BudgetTooSmall, InvalidInput, NothingToRate
 from annotation.models import (
     MAX_REDUNDANCY,
+    Channel,
     ConceptMatrix,
     Item,
     ProbeDataset,
+    QualityPolicy,
+    Recruitment,
     Study,
     StudyStatus,
 )
@@ -111,6 +114,8 @@ def study_create(
             " ".join(f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items())
         ) from error
     study.save()
+    QualityPolicy.objects.create(study=study)
+    Recruitment.objects.create(study=study, channel=Channel.DIRECT)
     study_event_record(study=study, action="created", actor=owner, rating_budget=rating_budget)
     return study
 

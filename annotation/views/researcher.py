@@ -78,7 +78,7 @@ def study_live(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 def study_estimate_request(request: HttpRequest, slug: str) -> HttpResponse:
     """Queue an estimate with one aggregation."""
-    found = study_for(request.user, slug)
+    found = study_for(request.user, slug, change=True)
     form = AggregationForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Choose one of the aggregations on the page.", extra_tags="bad")
@@ -96,7 +96,7 @@ def study_estimate_request(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 def study_status(request: HttpRequest, slug: str) -> HttpResponse:
     """Pause, resume or close a study."""
-    found = study_for(request.user, slug)
+    found = study_for(request.user, slug, change=True)
     service = SERVICES.get(request.POST.get("action", ""))
     if service is None:
         messages.error(request, f"Choose one of: {', '.join(SERVICES)}.")

@@ -1,19 +1,10 @@
-"""What people send with forms: read and checked here, written by the services."""
+"""What a researcher chooses on the study page."""
 
-from collections.abc import Iterable, Mapping
-from uuid import UUID
+from collections.abc import Mapping
 
 from django import forms
 
 from annotation.models import Aggregation, ExplanationMethod, Neuron, Study
-
-ITEM_FIELD = "item-"
-
-
-class ConsentForm(forms.Form):
-    """The two buttons of the entry page."""
-
-    consent = forms.ChoiceField(choices=[("yes", "I agree"), ("no", "I do not agree")])
 
 
 class AggregationForm(forms.Form):
@@ -40,22 +31,3 @@ class ExplanationFilterForm(forms.Form):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)  # noqa: S101
             field.queryset = queryset
-
-
-def answers_given(data: Mapping[str, str], items: Iterable[UUID]) -> dict[UUID, str]:
-    """Read the answers of a plain task form.
-
-    Parameters
-    ----------
-    data : mapping of str to str
-        The form data; the answer to an item is in ``item-<public id>``.
-    items : iterable of UUID
-        Public ids of the task's items.
-
-    Returns
-    -------
-    dict of UUID to str
-        Only the items that were answered, in the order of `items`.
-    """
-    given = {item: data.get(f"{ITEM_FIELD}{item}", "") for item in items}
-    return {item: value for item, value in given.items() if value}

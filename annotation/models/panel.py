@@ -1,0 +1,112 @@
+"""What a panel says: its credentials, its submissions, its events as they came."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from annotation.models.rater import Participation
+from annotation.models.recruitment import Recruitment
+
+
+class SubmissionStatus(models.TextChoices):
+    """A submission's state in Prolific's words."""
+
+    RESERVED = "RESERVED", "reserved"
+    ACTIVE = "ACTIVE", "active"
+    AWAITING_REVIEW = "AWAITING REVIEW", "awaiting review"
+    APPROVED = "APPROVED", "approved"
+    REJECTED = "REJECTED", "rejected"
+    RETURNED = "RETURNED", "returned"
+    TIMED_OUT = "TIMED-OUT", "timed out"
+    SCREENED_OUT = "SCREENED OUT", "screened out"
+
+
+class PanelCredential(models.Model):
+    """A researcher's access to a panel. Secrets are encrypted; no log and no page shows them."""
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="panel_credentials"
+    )
+    name = models.CharField(max_length=80)
+    token_encrypted = models.BinaryField(help_text="The panel's API token, encrypted.")
+    webhook_secret_encrypted = models.BinaryField(blank=True, default=b"")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["owner", "name"]
+        constraints = [
+            models.UniqueConstraint(name="panel_credential_once", fields=["owner", "name"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PanelSubmission(models.Model):
+    """One visit of a rater as the panel counts it; its status is the panel's, never ours."""
+
+    recruitment = models.ForeignKey(
+        Recruitment, on_delete=models.CASCADE, related_name="submissions"
+    )
+    submission_id = models.CharField(max_length=60, help_text="The panel's id (SESSION_ID).")
+    participation = models.OneToOneField(
+        Participation,
+        on_delete=models.SET_NULL,
+        related_name="panel_submission",
+        null=True,
+        blank=True,
+        help_text="None while the panel knows of a visit that never reached us.",
+    )
+    status = models.CharField(
+        max_length=20, choices=SubmissionStatus, default=SubmissionStatus.ACTIVE
+    )
+    status_at = models.DateTimeField(help_text="When the panel says that it changed.")
+    code = models.CharField(
+        max_length=32, blank=True, default="", help_text="The completion code that the panel saw."
+    )
+    seen_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["recruitment", "submission_id"]
+        constraints = [
+            models.UniqueConstraint(
+                name="panel_submission_once", fields=["recruitment", "submission_id"]
+            ),
+            models.CheckConstraint(
+                name="panel_submission_status", condition=Q(status__in=SubmissionStatus.values)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.submission_id} {self.status}"
+
+
+class PanelEvent(models.Model):
+    """A panel's event, stored before it is acknowledged; the same event id is stored once."""
+
+    event_id = models.CharField(max_length=120, unique=True)
+    credential = models.ForeignKey(
+        PanelCredential, on_delete=models.SET_NULL, null=True, blank=True, related_name="events"
+    )
+    event_type = models.CharField(max_length=60)
+    payload = models.JSONField()
+    occurred_at = models.DateTimeField(help_text="As the panel says.")
+    received_at = models.DateTimeField(auto_now_add=True)
+    processed_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True, default="")
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+
+    class Meta:
+        ordering = ["received_at", "id"]
+        indexes = [
+            models.Index(
+                fields=["received_at"],
+                name="panel_event_waiting",
+                condition=Q(processed_at__isnull=True),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type} {self.event_id}"
