@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The tests run side by side already; small tensors on several threads only wait for each other.
 test: export OMP_NUM_THREADS = 1
 
-.PHONY: help install demo serve test check format bench clean
+.PHONY: help install demo serve test check audit format bench clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -41,9 +41,13 @@ check: $(STAMP)  ## Style, types, who imports whom, migrations, templates
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level WARNING
 	SECRET_KEY="$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))')" \
+	  NEURONJURY_ENCRYPTION_KEY="$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(48))')" \
 	  ALLOWED_HOSTS=neuronjury.example DJANGO_SETTINGS_MODULE=neuronjury.settings.prod \
 	  $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python -m pip check
+
+audit: $(STAMP)  ## Known holes in the dependencies (asks the advisory service)
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/audit
 
 test: check  ## Everything: check, unit, statistical, PostgreSQL and browser tests
 	scripts/require-test-packages
@@ -64,6 +68,7 @@ bench: $(STAMP)  ## Run the benchmarks; DATA=folder of CIFAR-10H for real human 
 	$(BIN)/python benchmarks/aggregation.py --speed --largest 1000000
 	$(BIN)/python benchmarks/hierarchical.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/load.py
 
 clean:  ## Remove the environment and the caches; var/ (your data) stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

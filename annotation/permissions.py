@@ -76,6 +76,55 @@ def may_change(user: User, study: Study) -> bool:
     return StudyMember.objects.filter(study=study.pk, user=user.pk, role=Role.RESEARCHER).exists()
 
 
+def owns(user: User, study: Study) -> bool:
+    """Say whether a user may share a study with others and delete it.
+
+    Parameters
+    ----------
+    user : User
+        Of the request.
+    study : Study
+        Any.
+
+    Returns
+    -------
+    bool
+        True for staff and the owner.
+    """
+    if not user.is_authenticated or not user.is_active:
+        return False
+    return getattr(user, "is_staff", False) or study.owner_id == user.pk
+
+
+def owned_study_for(user: User, slug: str) -> Study:
+    """Get a study for a user who is about to share or delete it.
+
+    Parameters
+    ----------
+    user : User
+        Of the request.
+    slug : str
+        The study's name in URLs.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    Http404
+        When there is none, or the user may not see it.
+    PermissionDenied
+        When it is somebody else's.
+    """
+    study = study_for(user, slug)
+    if not owns(user, study):
+        raise PermissionDenied(
+            f"Only the owner of the study {study.title!r} may share or delete it."
+        )
+    return study
+
+
 def study_for(user: User, slug: str, *, change: bool = False) -> Study:
     """Get a study for a user.
 

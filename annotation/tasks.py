@@ -1,18 +1,20 @@
-"""Work off the request, run by ``manage.py db_worker``.
+"""Work off the request, run by ``manage.py run_worker``.
 
-A task gets its work twice without harm: a worker that is killed leaves its task unfinished, and
-what it was to do is asked for again (see `annotation.services.estimates.runs_reap`).
+A task gets its work twice without harm: when its worker is killed, the task is given to another
+one (see `annotation.services.jobs.tasks_requeue`).
 """
 
-from django_tasks import task
+from django_tasks import TaskContext, task
 
 
-@task()
-def estimate_run_task(run_id: int) -> str:
+@task(takes_context=True)
+def estimate_run_task(context: TaskContext, run_id: int) -> str:
     """Make an estimate run, unless another worker has it.
 
     Parameters
     ----------
+    context : TaskContext
+        Knows which worker this is.
     run_id : int
         Primary key of the run.
 
@@ -24,4 +26,26 @@ def estimate_run_task(run_id: int) -> str:
     from annotation.models import EstimateRun
     from annotation.services.estimates import estimate_run
 
-    return str(estimate_run(run=EstimateRun.objects.get(pk=run_id)).status)
+    run = EstimateRun.objects.get(pk=run_id)
+    workers = context.task_result.worker_ids
+    return str(estimate_run(run=run, worker=workers[-1] if workers else "").status)
+
+
+@task()
+def panel_event_task(event_id: int) -> str:
+    """Let a stored event of a panel take effect.
+
+    Parameters
+    ----------
+    event_id : int
+        Primary key of the event.
+
+    Returns
+    -------
+    str
+        Why it concerned nothing here; empty where it took effect.
+    """
+    from annotation.models import PanelEvent
+    from annotation.services.panel_events import event_process
+
+    return event_process(event=PanelEvent.objects.get(pk=event_id)).error

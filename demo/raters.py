@@ -167,7 +167,9 @@ class WebRater:
             yield len(page.items)
         if done:
             stop = reverse("rater:stop", args=[study.slug])
-            self._send(stop, self._open(stop))
+            page = self._open(stop)
+            if page.token:  # else there is no form: the code came with the last task
+                self._send(stop, page)
 
     def _rate(self, page: RaterPage) -> None:
         rows = [self._row_of_image[image] for _, image in page.items]

@@ -109,7 +109,7 @@ def model_assisted_correlation(
     label on rho.
 
     Imputed labels count label doubt in the sampling variance too, which is cautious: in the regimes
-    of ``simulated_study`` such intervals covered 94% to 100%. Probabilities in their place gave
+    of ``simulated_study`` such intervals covered 98.8% to 100%. Probabilities in their place gave
     intervals that covered 95% there, and only 80% and 86% in two studies of the digits
     (``benchmarks/interval_coverage.py``), where the label model is wrong and these cover 91% and
     92%.

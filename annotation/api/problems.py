@@ -14,6 +14,7 @@ from annotation.exceptions import (
     ConsentMissing,
     InstructionsUnread,
     InvalidInput,
+    PanelError,
     StudyStateError,
 )
 
@@ -27,6 +28,8 @@ STATUSES: tuple[tuple[type[AnnotationError], int], ...] = (
     (ConsentMissing, status.HTTP_403_FORBIDDEN),
     (InstructionsUnread, status.HTTP_403_FORBIDDEN),
     (StudyStateError, status.HTTP_409_CONFLICT),
+    # no fault of this server, and nothing that a client should repeat by itself
+    (PanelError, status.HTTP_424_FAILED_DEPENDENCY),
 )
 
 

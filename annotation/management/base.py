@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from annotation.exports import FORMATS, Table
 from annotation.models import EstimateRun, Study
 from annotation.queries import latest_run
 
@@ -46,3 +47,16 @@ class StudyCommand(BaseCommand):
         with Path(output).open("w", encoding="utf-8", newline="") as file:
             file.writelines(lines)
         sys.stderr.write(f"Wrote {output}\n")
+
+    def write_table(self, table: Table, form: str, output: str) -> None:
+        """Write a table to a file in one of `FORMATS`, or to standard output for ``-``."""
+        chunks = FORMATS[form].chunks(table)
+        if output != "-":
+            with Path(output).open("wb") as file:
+                file.writelines(chunks)
+            sys.stderr.write(f"Wrote {output}\n")
+            return
+        if form == "parquet":
+            raise CommandError("Parquet is no text: name a file with --output.")
+        for chunk in chunks:
+            self.stdout.write(chunk.decode(), ending="")

@@ -1,9 +1,14 @@
-"""Studies and raters of earlier versions get what the platform now expects of them."""
+"""Studies and raters of earlier versions get what the platform now expects of them.
+
+The ledger's triggers are made here as well: after the table, in a transaction of their own.
+"""
 
 from typing import Any
 
 from django.db import migrations
 from django.db.models import F, OuterRef, Subquery
+
+from annotation.models.append_only import ledger_triggers_create, ledger_triggers_drop
 
 
 def fill(apps: Any, schema_editor: Any) -> None:
@@ -24,4 +29,7 @@ def fill(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [("annotation", "0003_platform")]
-    operations = [migrations.RunPython(fill, migrations.RunPython.noop)]
+    operations = [
+        migrations.RunPython(fill, migrations.RunPython.noop),
+        migrations.RunPython(ledger_triggers_create, ledger_triggers_drop),
+    ]

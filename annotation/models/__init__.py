@@ -1,6 +1,6 @@
 """The data model, one subject a module."""
 
-from annotation.models.access import ApiToken, Role, Scope, StudyMember
+from annotation.models.access import ApiToken, IdempotencyKey, Role, Scope, StudyMember
 from annotation.models.analysis import Aggregation, Estimator, SamplingDesign
 from annotation.models.assignment import HANDED_IN, HOLDING, Assignment, AssignmentStatus
 from annotation.models.concept import Concept, ConceptColumn, ConceptMatrix, ConceptMatrixRole
@@ -9,6 +9,8 @@ from annotation.models.estimate import Estimate, EstimateRun, MethodEstimate, Ru
 from annotation.models.explanation import Explanation, ExplanationMethod, ExplanationTerm
 from annotation.models.money import LedgerEntry, LedgerKind
 from annotation.models.panel import (
+    BonusState,
+    PanelBonus,
     PanelCredential,
     PanelEvent,
     PanelSubmission,
@@ -36,12 +38,27 @@ from annotation.models.quality import (
 )
 from annotation.models.rater import Participation, Rater
 from annotation.models.rating import Rating, RatingRevision, RatingValue
-from annotation.models.recruitment import Channel, Outcome, OutcomeCode, Recruitment
+from annotation.models.recruitment import (
+    CODED_OUTCOMES,
+    Channel,
+    Outcome,
+    OutcomeCode,
+    Recruitment,
+)
 from annotation.models.sampling import Draw, PairSample
-from annotation.models.study import MAX_REDUNDANCY, Study, StudyEvent, StudyStatus
+from annotation.models.study import (
+    MAX_REDUNDANCY,
+    Study,
+    StudyDeletion,
+    StudyEvent,
+    StudyStatus,
+)
 from annotation.models.task import Item, Task
+from annotation.models.throttle import ThrottleWindow
+from annotation.models.worker import WorkerHeartbeat
 
 __all__ = [
+    "CODED_OUTCOMES",
     "HANDED_IN",
     "HOLDING",
     "MAX_REDUNDANCY",
@@ -51,6 +68,7 @@ __all__ = [
     "Assignment",
     "AssignmentStatus",
     "AttentionCheck",
+    "BonusState",
     "Channel",
     "Concept",
     "ConceptColumn",
@@ -66,6 +84,7 @@ __all__ = [
     "ExplanationTerm",
     "GoldAnswer",
     "GoldUse",
+    "IdempotencyKey",
     "Item",
     "LedgerEntry",
     "LedgerKind",
@@ -75,6 +94,7 @@ __all__ = [
     "Outcome",
     "OutcomeCode",
     "PairSample",
+    "PanelBonus",
     "PanelCredential",
     "PanelEvent",
     "PanelSubmission",
@@ -98,11 +118,14 @@ __all__ = [
     "ScreeningAnswer",
     "ScreeningQuestion",
     "Study",
+    "StudyDeletion",
     "StudyEvent",
     "StudyMember",
     "StudyStatus",
     "SubmissionStatus",
     "Task",
+    "ThrottleWindow",
     "TrainingAnswer",
     "TrainingAttempt",
+    "WorkerHeartbeat",
 ]

@@ -72,3 +72,32 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class IdempotencyKey(models.Model):
+    """A request that creates or spends, and its reply: the same key again gets the same reply.
+
+    Without a status the request is being worked on, or its server was killed in the middle.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="idempotency_keys"
+    )
+    key = models.CharField(max_length=120)
+    fingerprint = models.CharField(
+        max_length=64, help_text="SHA-256 of method, address and body of the request."
+    )
+    status = models.PositiveSmallIntegerField(null=True, blank=True)
+    reply = models.JSONField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(name="idempotency_key_once", fields=["user", "key"]),
+            models.CheckConstraint(name="idempotency_key_not_empty", condition=~Q(key="")),
+        ]
+        indexes = [models.Index(fields=["created_at"], name="idempotency_key_age")]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.user}"

@@ -38,6 +38,13 @@ class EstimateRun(models.Model):
     attempt = models.PositiveSmallIntegerField(
         default=1, help_text="2 when it repeats a run whose worker had stopped."
     )
+    worker = models.CharField(
+        max_length=64, blank=True, default="", help_text="Who makes it; empty outside a worker."
+    )
+    stage = models.CharField(
+        max_length=60, blank=True, default="", help_text="What the worker is doing."
+    )
+    progress = models.FloatField(default=0.0, help_text="How much of it is done, from 0 to 1.")
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
@@ -68,6 +75,9 @@ class EstimateRun(models.Model):
             ),
             models.CheckConstraint(
                 name="estimate_run_level", condition=Q(level__gt=0, level__lt=1)
+            ),
+            models.CheckConstraint(
+                name="estimate_run_progress", condition=Q(progress__gte=0, progress__lte=1)
             ),
             models.CheckConstraint(
                 name="estimate_run_finished_when",

@@ -30,6 +30,12 @@ class PanelCredential(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="panel_credentials"
     )
     name = models.CharField(max_length=80)
+    public_id = models.UUIDField(
+        default=uuid.uuid4, unique=True, editable=False, help_text="In the address of its webhook."
+    )
+    workspace_id = models.CharField(
+        max_length=60, blank=True, default="", help_text="Prolific's id of the workspace."
+    )
     token_encrypted = models.BinaryField(help_text="The panel's API token, encrypted.")
     webhook_secret_encrypted = models.BinaryField(blank=True, default=b"")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -51,10 +57,10 @@ class PanelSubmission(models.Model):
         Recruitment, on_delete=models.CASCADE, related_name="submissions"
     )
     submission_id = models.CharField(max_length=60, help_text="The panel's id (SESSION_ID).")
-    participation = models.OneToOneField(
+    participation = models.ForeignKey(
         Participation,
         on_delete=models.SET_NULL,
-        related_name="panel_submission",
+        related_name="panel_submissions",
         null=True,
         blank=True,
         help_text="None while the panel knows of a visit that never reached us.",
@@ -62,7 +68,11 @@ class PanelSubmission(models.Model):
     status = models.CharField(
         max_length=20, choices=SubmissionStatus, default=SubmissionStatus.ACTIVE
     )
-    status_at = models.DateTimeField(help_text="When the panel says that it changed.")
+    status_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When it was so, by the panel's clock; empty while the panel has said nothing.",
+    )
     code = models.CharField(
         max_length=32, blank=True, default="", help_text="The completion code that the panel saw."
     )
@@ -110,3 +120,39 @@ class PanelEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_type} {self.event_id}"
+
+
+class BonusState(models.TextChoices):
+    """How far a bonus is. Paying twice cannot be undone, so that doubt is a state of its own."""
+
+    BOOKED = "booked", "booked, not paid yet"
+    PAID = "paid", "paid"
+    REFUSED = "refused", "refused by the panel, booking released"
+    UNCERTAIN = "uncertain", "the panel did not answer: look there before paying again"
+
+
+class PanelBonus(models.Model):
+    """A bonus for one submission: booked before it is paid, and paid at most once."""
+
+    submission = models.ForeignKey(
+        PanelSubmission, on_delete=models.PROTECT, related_name="bonuses"
+    )
+    amount_minor = models.PositiveIntegerField()
+    key = models.CharField(max_length=120, unique=True, help_text="The same key pays once.")
+    bulk_id = models.CharField(max_length=60, blank=True, default="")
+    state = models.CharField(max_length=10, choices=BonusState, default=BonusState.BOOKED)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        verbose_name_plural = "panel bonuses"
+        constraints = [
+            models.CheckConstraint(name="panel_bonus_positive", condition=Q(amount_minor__gte=1)),
+            models.CheckConstraint(
+                name="panel_bonus_state", condition=Q(state__in=BonusState.values)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"bonus {self.amount_minor} for {self.submission}"

@@ -23,10 +23,22 @@ class ProbeDataset(models.Model):
     modality = models.CharField(max_length=10, choices=Modality, default=Modality.IMAGE)
     n_inputs = models.PositiveIntegerField()
     root = models.CharField(
-        max_length=500, help_text="Folder of the inputs, relative to the data folder."
+        max_length=500,
+        blank=True,
+        default="",
+        help_text="Folder of the inputs: relative to the data folder, or absolute where it lies in "
+        "one of NEURONJURY_DATASET_ROOTS; unused where the inputs are texts.",
     )
     description = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Who may delete it while no study uses it, beside staff.",
+    )
 
     class Meta:
         constraints = [

@@ -83,6 +83,10 @@ class QualityPolicy(models.Model):
                 condition=Q(attention_failures__gte=2),
             ),
             models.CheckConstraint(
+                name="quality_policy_gold_cap",
+                condition=Q(gold_exposure_cap__isnull=True) | Q(gold_exposure_cap__gte=1),
+            ),
+            models.CheckConstraint(
                 name="quality_policy_gold_accuracy",
                 condition=Q(gold_minimum_accuracy__isnull=True)
                 | Q(gold_minimum_accuracy__gte=0, gold_minimum_accuracy__lte=1),

@@ -8,6 +8,8 @@ from django.db.models import Q
 from annotation.models.recruitment import Channel, Outcome
 from annotation.models.study import Study
 
+MAX_NICKNAME = 40
+
 
 class Rater(models.Model):
     """A person (or a simulation of one). The panel's own id is kept as a keyed hash only."""
@@ -15,7 +17,10 @@ class Rater(models.Model):
     channel = models.CharField(max_length=12, choices=Channel)
     external_id_hash = models.CharField(max_length=64)
     nickname = models.CharField(
-        max_length=40, blank=True, default="", help_text="A volunteer may give one; never exported."
+        max_length=MAX_NICKNAME,
+        blank=True,
+        default="",
+        help_text="A volunteer may give one; never exported.",
     )
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

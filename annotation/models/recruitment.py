@@ -15,6 +15,7 @@ class Channel(models.TextChoices):
     PROLIFIC = "prolific", "Prolific"
     PANEL = "panel", "other panel"
     SIMULATED = "simulated", "simulated rater"
+    IMPORTED = "imported", "imported ratings"
 
 
 class Outcome(models.TextChoices):
@@ -24,6 +25,16 @@ class Outcome(models.TextChoices):
     NO_CONSENT = "no_consent", "did not consent"
     SCREENED_OUT = "screened_out", "not eligible"
     FAILED_CHECKS = "failed_checks", "failed the training or attention checks"
+    RETURNED = "returned", "gave the place back to the panel, or ran out of its time"
+
+
+#: Outcomes that a panel is told by a code; a place that was given back needs none.
+CODED_OUTCOMES = (
+    Outcome.COMPLETED,
+    Outcome.NO_CONSENT,
+    Outcome.SCREENED_OUT,
+    Outcome.FAILED_CHECKS,
+)
 
 
 class Recruitment(models.Model):
@@ -57,6 +68,22 @@ class Recruitment(models.Model):
     )
     panel_status = models.CharField(
         max_length=30, blank=True, default="", help_text="The panel's own word for its state."
+    )
+    credential = models.ForeignKey(
+        "annotation.PanelCredential",
+        on_delete=models.SET_NULL,
+        related_name="recruitments",
+        null=True,
+        blank=True,
+        help_text="With whose access to Prolific the study is run.",
+    )
+    busy_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="An action at the panel is under way; until then nobody starts another one.",
+    )
+    reconciled_at = models.DateTimeField(
+        null=True, blank=True, help_text="When all submissions were last read from the panel."
     )
     require_signature = models.BooleanField(
         default=True,

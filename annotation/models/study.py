@@ -10,6 +10,8 @@ from annotation.models.concept import ConceptMatrix
 from annotation.models.probe import ProbeDataset
 
 MAX_REDUNDANCY = 100
+#: A page with more images than this is slow, and nobody answers that many in one go.
+MAX_ITEMS_PER_TASK = 200
 
 
 class StudyStatus(models.TextChoices):
@@ -93,17 +95,25 @@ class Study(models.Model):
     )
     seed = models.PositiveBigIntegerField(default=0)
     inputs_per_pair = models.PositiveIntegerField(
-        default=180, help_text="Draws for each (neuron, concept) pair."
+        default=180,
+        validators=[MinValueValidator(1)],
+        help_text="Draws for each (neuron, concept) pair.",
     )
     redundancy = models.PositiveSmallIntegerField(
         default=3,
         validators=[MinValueValidator(1), MaxValueValidator(MAX_REDUNDANCY)],
         help_text="Ratings an item.",
     )
-    items_per_task = models.PositiveSmallIntegerField(default=15)
-    rating_budget = models.PositiveIntegerField(help_text="Ratings that may be asked for in all.")
+    items_per_task = models.PositiveSmallIntegerField(
+        default=15, validators=[MinValueValidator(1), MaxValueValidator(MAX_ITEMS_PER_TASK)]
+    )
+    rating_budget = models.PositiveIntegerField(
+        validators=[MinValueValidator(1)], help_text="Ratings that may be asked for in all."
+    )
     lease_seconds = models.PositiveIntegerField(
-        default=1800, help_text="After this long an unfinished task goes to another rater."
+        default=1800,
+        validators=[MinValueValidator(1)],
+        help_text="After this long an unfinished task goes to another rater.",
     )
     currency = models.CharField(
         max_length=3, default="GBP", help_text="Of rewards and of the spending cap (ISO 4217)."
@@ -179,6 +189,25 @@ class Study(models.Model):
         """The aggregation that follows every submit: the study's own where it is quick."""
         own = Aggregation(self.aggregation)
         return own if own.is_quick else Aggregation.BRAGG
+
+
+class StudyDeletion(models.Model):
+    """That a study was deleted: what is left of it and of its log is this row."""
+
+    slug = models.CharField(max_length=80)
+    title = models.CharField(max_length=200)
+    status = models.CharField(max_length=10, choices=StudyStatus)
+    n_ratings = models.PositiveIntegerField()
+    deleted_at = models.DateTimeField(auto_now_add=True)
+    deleted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["deleted_at", "id"]
+
+    def __str__(self) -> str:
+        return f"study {self.slug} deleted"
 
 
 class StudyEvent(models.Model):

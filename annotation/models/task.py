@@ -72,6 +72,10 @@ class Item(models.Model):
                 condition=models.Q(gold_value__in=["", RatingValue.PRESENT, RatingValue.ABSENT]),
             ),
             models.CheckConstraint(
+                name="item_gold_not_drawn",
+                condition=models.Q(gold_value="") | models.Q(n_draws=0),
+            ),
+            models.CheckConstraint(
                 name="item_drawn_with_probability",
                 condition=models.Q(
                     n_draws=0, draw_probability__isnull=True, inclusion_probability__isnull=True

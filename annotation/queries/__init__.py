@@ -22,6 +22,7 @@ from annotation.queries.runs import (
     leaderboard,
     score_extent,
 )
+from annotation.queries.workers import worker_is_running, workers_dead
 
 __all__ = [
     "ConceptProgress",
@@ -45,4 +46,6 @@ __all__ = [
     "rater_table",
     "score_extent",
     "study_progress",
+    "worker_is_running",
+    "workers_dead",
 ]

@@ -7,7 +7,16 @@ from uuid import UUID
 
 from django.db.models import F
 
-from annotation.models import Assignment, Item, Rating
+from annotation.models import Assignment, Item, ProbeInput, Rating
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A text input, in three parts: the middle one is the token that is asked about."""
+
+    before: str
+    marked: str
+    after: str
 
 
 @dataclass(frozen=True)
@@ -17,17 +26,42 @@ class RatingItem:
     Attributes
     ----------
     item : Item
-        The item.
+        The item, with its probe input.
     public_id, image_public_id : UUID
-        Its own opaque id and that of its image.
+        Its own opaque id and that of its input.
     value : str or None
         The rater's answer, None while there is none.
+    passage : Passage or None
+        The text, where the input is one; None where it is an image.
     """
 
     item: Item
     public_id: UUID
     image_public_id: UUID
     value: str | None
+    passage: Passage | None
+
+
+def passage_of(probe_input: ProbeInput) -> Passage | None:
+    """Cut a text input where its highlighted token begins and ends.
+
+    Parameters
+    ----------
+    probe_input : ProbeInput
+        Any.
+
+    Returns
+    -------
+    Passage or None
+        None when the input is no text. Without a highlight everything is in `before`.
+    """
+    text = probe_input.text
+    if not text:
+        return None
+    start, end = probe_input.highlight_start, probe_input.highlight_end
+    if start is None or end is None:
+        return Passage(text, "", "")
+    return Passage(text[:start], text[start:end], text[end:])
 
 
 def assignment_items(assignment: Assignment) -> list[RatingItem]:
@@ -43,14 +77,18 @@ def assignment_items(assignment: Assignment) -> list[RatingItem]:
     list of RatingItem
         Every rater has another order, so that what is tiring to rate last differs.
     """
-    items = Item.objects.filter(task=assignment.task_id).annotate(
-        image_public_id=F("probe_input__public_id")
-    )
+    items = Item.objects.filter(task=assignment.task_id).select_related("probe_input")
     values: Mapping[int, str] = dict(
         Rating.objects.filter(assignment=assignment).values_list("item_id", "value")
     )
     rows = [
-        RatingItem(item, item.public_id, item.image_public_id, values.get(item.pk))
+        RatingItem(
+            item,
+            item.public_id,
+            item.probe_input.public_id,
+            values.get(item.pk),
+            passage_of(item.probe_input),
+        )
         for item in items
     ]
     return sorted(

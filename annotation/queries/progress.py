@@ -24,11 +24,11 @@ class StudyProgress:
     Attributes
     ----------
     items, tasks : int
-        What there is to rate, and in how many bundles.
+        What there is to rate, gold items left out, and in how many bundles.
     ratings_wanted : int
         Items x redundancy.
     ratings_valid : int
-        Ratings that count: those of submitted assignments.
+        Ratings that count: those of submitted assignments. Gold items are not among them.
     assignments_submitted, assignments_leased : int
         Tasks that were handed in, and that are being worked on.
     raters : int
@@ -69,14 +69,16 @@ def study_progress(study: Study) -> StudyProgress:
     StudyProgress
     """
     items = dict(
-        Item.objects.filter(study=study)
+        Item.objects.filter(study=study, gold_value="")
         .order_by()
         .values("concept__text")
         .annotate(n=Count("pk"))
         .values_list("concept__text", "n")
     )
     ratings = dict(
-        Rating.objects.filter(item__study=study, assignment__status=AssignmentStatus.SUBMITTED)
+        Rating.objects.filter(
+            item__study=study, item__gold_value="", assignment__status=AssignmentStatus.SUBMITTED
+        )
         .order_by()
         .values("item__concept__text")
         .annotate(n=Count("pk"))

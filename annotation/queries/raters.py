@@ -60,11 +60,11 @@ def rater_table(study: Study, *, limit: int | None = None) -> list[RaterRow]:
     Returns
     -------
     list of RaterRow
-        The busiest first. Only submitted tasks count. "Cannot tell" and items whose other ratings
-        are tied, or none, are not compared.
+        The busiest first. Only submitted tasks count, and no gold items. "Cannot tell" and items
+        whose other ratings are tied, or none, are not compared.
     """
     counted = Rating.objects.filter(
-        item__study=study, assignment__status=AssignmentStatus.SUBMITTED
+        item__study=study, item__gold_value="", assignment__status=AssignmentStatus.SUBMITTED
     ).order_by()
     all_votes = (
         Rating.objects.filter(item=OuterRef("item"), assignment__status=AssignmentStatus.SUBMITTED)
@@ -106,6 +106,7 @@ def _median_times(study: Study, raters: Sequence[int]) -> dict[int, float]:
     """Read each rater's one or two middle response times; no database has a median they share."""
     ranked = Rating.objects.filter(
         item__study=study,
+        item__gold_value="",
         assignment__status=AssignmentStatus.SUBMITTED,
         rater__in=raters,
         response_ms__isnull=False,

@@ -7,10 +7,12 @@ the study's own thing (this neuron, that concept) before the message.
 
 from annotation.science.aggregation import (
     Aggregated,
+    GoldRow,
     RatingRow,
     aggregate,
     posterior_summary,
 )
+from annotation.science.agreement import Agreement, Share, krippendorff_alpha, share
 from annotation.science.arrays import (
     activations_checked,
     array_load,
@@ -23,6 +25,15 @@ from annotation.science.comparison import (
     MethodScore,
     methods_compare,
     sanity_check,
+)
+from annotation.science.files import (
+    ExplanationRow,
+    ExplanationRows,
+    FirstUnit,
+    MatrixFile,
+    explanations_read,
+    matrix_read,
+    texts_read,
 )
 from annotation.science.sampling import (
     SampledInput,
@@ -40,11 +51,18 @@ from annotation.science.scoring import (
 
 __all__ = [
     "Aggregated",
+    "Agreement",
     "ConfirmedPair",
+    "ExplanationRow",
+    "ExplanationRows",
     "ExplanationScore",
+    "FirstUnit",
+    "GoldRow",
+    "MatrixFile",
     "MethodScore",
     "RatingRow",
     "SampledInput",
+    "Share",
     "activations_checked",
     "aggregate",
     "array_load",
@@ -52,7 +70,10 @@ __all__ = [
     "concepts_checked",
     "draw_pair",
     "explanation_score",
+    "explanations_read",
+    "krippendorff_alpha",
     "labels_require",
+    "matrix_read",
     "methods_compare",
     "pooled_rated",
     "posterior_summary",
@@ -60,5 +81,7 @@ __all__ = [
     "sampled_inputs",
     "sanity_check",
     "seed_from",
+    "share",
     "shuffled",
+    "texts_read",
 ]

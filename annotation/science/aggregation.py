@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from annotation.exceptions import EstimateFailed
 from annotation.science.errors import named
+from annotation.science.gold import GOLD_CONCEPT, gold_activation, gold_frame, gold_prior
 from annotation.science.plain import plain
 
 if TYPE_CHECKING:
@@ -33,6 +34,19 @@ class RatingRow:
     item: int
     rater: int
     value: float | None
+
+
+@dataclass(frozen=True)
+class GoldRow(RatingRow):
+    """One answer to a gold item.
+
+    Attributes
+    ----------
+    label : float
+        The known label, 1 or 0.
+    """
+
+    label: float
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,7 @@ def aggregate(
     activations: "Mapping[int, Sequence[NDArray[np.floating[Any]]]]",
     *,
     seed: int,
+    gold: "Iterable[GoldRow]" = (),
 ) -> Aggregated:
     """Aggregate ratings into label probabilities.
 
@@ -98,6 +113,9 @@ def aggregate(
         scored with it: inputs were chosen by them, so a model of labels must know them.
     seed : int
         Of the sampler.
+    gold : iterable of GoldRow
+        Answers to gold items. Aggregations that know how reliable a rater is learn it from them as
+        well; the others leave them out. They have no part in labels or scores.
 
     Returns
     -------
@@ -126,8 +144,11 @@ def aggregate(
         if aggregation == "hierarchical":
             own_activations = {c: np.stack(activations[c], axis=1) for c in voted}
             labels, predictions, diagnostics = _hierarchical(
-                votes, own_priors, own_activations, seed
+                votes, own_priors, own_activations, seed, gold_frame(gold)
             )
+        elif aggregation == "dawid_skene":
+            predictions = None
+            labels, diagnostics = _dawid_skene(votes, own_priors, gold_frame(gold))
         else:
             predictions = None
             labels, diagnostics = _CLOSED_FORMS[aggregation](votes, own_priors)
@@ -153,14 +174,30 @@ def _bragg(votes: Any, priors: Any) -> tuple[dict[int, Any], dict[str, Any]]:
     return _filled(priors, model.probabilities_), {"error_rate": model.error_rate_}
 
 
+def _with_gold(votes: Any, priors: Any, gold: Any) -> tuple[Any, Any]:
+    """Put the answers to gold items under the votes, and their prior beside the priors."""
+    import pandas as pd
+
+    if gold.empty:
+        return votes, priors
+    n_gold = int(gold["item"].max()) + 1
+    return pd.concat([votes, gold], ignore_index=True), {
+        **priors,
+        GOLD_CONCEPT: gold_prior(n_gold),
+    }
+
+
 def _hierarchical(
-    votes: Any, priors: Any, activations: Any, seed: int
+    votes: Any, priors: Any, activations: Any, seed: int, gold: Any
 ) -> tuple[dict[int, Any], dict[int, Any], dict[str, Any]]:
     from dataclasses import asdict
 
     from estimation.aggregation import HierarchicalBayes
 
-    model = HierarchicalBayes(seed=seed).fit(votes, priors, activations=activations)
+    all_votes, all_priors = _with_gold(votes, priors, gold)
+    if not gold.empty:
+        activations = {**activations, GOLD_CONCEPT: gold_activation(int(gold["item"].max()) + 1)}
+    model = HierarchicalBayes(seed=seed).fit(all_votes, all_priors, activations=activations)
     labels, predictions = (
         {
             concept: of_inputs(concept, prior, n_draws=POSTERIOR_DRAWS)
@@ -173,6 +210,7 @@ def _hierarchical(
         labels,
         predictions,
         {
+            "n_gold_votes": len(gold),
             "sampler": plain(asdict(model.diagnostics_)),
             "raters": {
                 "mean_miss_rate": float(raters["miss_rate"].mean()),
@@ -188,11 +226,12 @@ def _mean(votes: Any, priors: Any) -> tuple[dict[int, Any], dict[str, Any]]:
     return _filled(priors, MeanRating().fit(votes).probabilities_), {}
 
 
-def _dawid_skene(votes: Any, priors: Any) -> tuple[dict[int, Any], dict[str, Any]]:
+def _dawid_skene(votes: Any, priors: Any, gold: Any) -> tuple[dict[int, Any], dict[str, Any]]:
     from estimation.aggregation import DawidSkene
 
-    model = DawidSkene().fit(votes, priors)
+    model = DawidSkene().fit(*_with_gold(votes, priors, gold))
     return _filled(priors, model.probabilities_), {
+        "n_gold_votes": len(gold),
         "mean_miss_rate": float(model.miss_rate_.mean()),
         "mean_false_alarm_rate": float(model.false_alarm_rate_.mean()),
         "n_iterations": int(model.n_iterations_),
@@ -204,7 +243,6 @@ _CLOSED_FORMS = {
     "majority": _majority,
     "mean": _mean,
     "bragg": _bragg,
-    "dawid_skene": _dawid_skene,
 }
 
 

@@ -8,8 +8,7 @@ task.
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from annotation.exceptions import (
@@ -19,18 +18,23 @@ from annotation.exceptions import (
     StudyNotOpen,
 )
 from annotation.models import (
+    HANDED_IN,
     HOLDING,
     Assignment,
     AssignmentStatus,
+    Exclusion,
     Item,
     Participation,
     Study,
     StudyStatus,
     Task,
 )
-from annotation.services.estimates import live_estimate_request
+from annotation.queries.allocation import tasks_for
+from annotation.queries.journey import tasks_done, tasks_limit
+from annotation.services.freshness import live_estimate_follow
 from annotation.services.locks import lock
-from annotation.services.raters import consent_require
+from annotation.services.raters import consent_require, going_on_require
+from annotation.services.reviews import reviews_follow
 
 
 @transaction.atomic
@@ -45,20 +49,23 @@ def assignment_lease(*, participation: Participation) -> Assignment | None:
     Returns
     -------
     Assignment or None
-        None when no task is left for this rater. A held lease is renewed when it is overdue. A
+        None when no task is left for this rater, also because they have done as many as make a
+        participation, or a person excluded them. A held lease is renewed when it is overdue. A
         lease that expired is taken up again, with its answers, as long as a slot of its task is
-        free. Otherwise the task with the fewest held slots is leased, so that the redundancy fills
-        evenly.
+        free. Otherwise see `annotation.queries.allocation.tasks_for`.
 
     Raises
     ------
+    ParticipationOver
+        When the participation has ended.
     ConsentMissing, InstructionsUnread
         When the rater is not there yet.
     StudyNotOpen
         When the study is not open.
     """
-    row = lock(Participation.objects.select_related("study"), pk=participation.pk)
+    row = lock(Participation.objects.select_related("study__quality_policy"), pk=participation.pk)
     study = row.study
+    going_on_require(row)
     consent_require(row)
     if row.instructions_read_at is None:
         raise InstructionsUnread("Read and confirm the instructions first.")
@@ -74,6 +81,9 @@ def assignment_lease(*, participation: Participation) -> Assignment | None:
             live.expires_at = now + timedelta(seconds=study.lease_seconds)
             live.save(update_fields=["expires_at"])
         return live
+    limit = tasks_limit(row)
+    if _is_excluded(row) or (limit is not None and tasks_done(row) >= limit):
+        return None
     _expire(Assignment.objects.filter(task__study=study), now)
     lost = (
         Assignment.objects.filter(
@@ -84,7 +94,7 @@ def assignment_lease(*, participation: Participation) -> Assignment | None:
         .select_for_update(of=("self",), no_key=True)
     )
     for assignment in lost:
-        if _hold_again(assignment, study, AssignmentStatus.LEASED, now):
+        if slot_take(assignment=assignment, study=study, status=AssignmentStatus.LEASED):
             return assignment
     return _lease_next(row, study, now)
 
@@ -101,8 +111,9 @@ def assignment_submit(*, assignment: Assignment) -> Assignment:
     Returns
     -------
     Assignment
-        Submitted; or still expired with `late_at` set, when the lease had run out and other raters
-        hold all slots: the answers are kept, and never counted.
+        Submitted; or excluded at once, when a person excluded the rater meanwhile; or still expired
+        with `late_at` set, when the lease had run out and other raters hold all slots: the answers
+        are kept, and never counted.
 
     Raises
     ------
@@ -111,26 +122,25 @@ def assignment_submit(*, assignment: Assignment) -> Assignment:
     AssignmentClosed
         When the task was returned.
     """
-    row = lock(Assignment.objects.select_related("task__study"), pk=assignment.pk)
-    if row.status == AssignmentStatus.SUBMITTED:
+    row = lock(Assignment.objects.select_related("task__study", "participation"), pk=assignment.pk)
+    if row.status in HANDED_IN:
         return row
     if row.status == AssignmentStatus.RETURNED:
         raise AssignmentClosed("You returned this task, so it cannot be submitted any more.")
     _complete_require(row)
     now = timezone.now()
     study = row.task.study
+    excluded = _is_excluded(row.participation)
     if row.status == AssignmentStatus.LEASED:
-        row.status = AssignmentStatus.SUBMITTED
+        row.status = AssignmentStatus.EXCLUDED if excluded else AssignmentStatus.SUBMITTED
         row.submitted_at = now
         row.save(update_fields=["status", "submitted_at"])
-    elif not _hold_again(row, study, AssignmentStatus.SUBMITTED, now):
+    elif excluded or not slot_take(assignment=row, study=study, status=AssignmentStatus.SUBMITTED):
         row.late_at = row.late_at or now
         row.save(update_fields=["late_at"])
-        return row
-    # robust: the submit is committed, and must be acknowledged, whatever happens to the estimate
-    transaction.on_commit(
-        lambda: live_estimate_request(study=study, aggregation=study.live_aggregation), robust=True
-    )
+    if row.status == AssignmentStatus.SUBMITTED:
+        live_estimate_follow(study=study)
+        reviews_follow(participation=row.participation)
     return row
 
 
@@ -153,7 +163,7 @@ def assignment_return(*, assignment: Assignment) -> Assignment:
         When the task was submitted.
     """
     row = lock(Assignment.objects.all(), pk=assignment.pk)
-    if row.status == AssignmentStatus.SUBMITTED:
+    if row.status in HANDED_IN:
         raise AssignmentClosed("You submitted this task; its answers count and stay.")
     if row.status != AssignmentStatus.RETURNED:
         row.status = AssignmentStatus.RETURNED
@@ -177,6 +187,42 @@ def leases_expire(*, now: datetime | None = None) -> int:
         How many leases expired.
     """
     return _expire(Assignment.objects.all(), now or timezone.now())
+
+
+def slot_take(*, assignment: Assignment, study: Study, status: AssignmentStatus) -> bool:
+    """Give an assignment that lost its slot a free one of its task, where there is one.
+
+    Parameters
+    ----------
+    assignment : Assignment
+        Expired or excluded, and locked by the caller.
+    study : Study
+        Its study.
+    status : AssignmentStatus
+        Leased or submitted: what it becomes.
+
+    Returns
+    -------
+    bool
+        Whether a slot was free; otherwise nothing has changed.
+    """
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            task = lock(Task.objects.all(), pk=assignment.task_id)
+            assignment.slot = _free_slot(task, study.redundancy)
+            assignment.redundancy = study.redundancy
+            assignment.status = status
+            assignment.late_at = None
+            if status == AssignmentStatus.SUBMITTED:
+                assignment.submitted_at = assignment.submitted_at or now
+            else:
+                assignment.expires_at = now + timedelta(seconds=study.lease_seconds)
+            assignment.save()
+    except (_SlotTakenError, IntegrityError):
+        assignment.refresh_from_db()
+        return False
+    return True
 
 
 def _expire(assignments: "QuerySet[Assignment]", now: datetime) -> int:
@@ -214,7 +260,7 @@ def _lease_next(row: Participation, study: Study, now: datetime) -> Assignment |
     tried: list[int] = []
     for skip_locked in (True, False):
         while True:
-            free = _free_tasks(row, study).exclude(pk__in=tried)
+            free = tasks_for(row).exclude(pk__in=tried)
             try:
                 with transaction.atomic():
                     task = free.select_for_update(
@@ -237,24 +283,6 @@ def _lease_next(row: Participation, study: Study, now: datetime) -> Assignment |
     return None
 
 
-def _free_tasks(row: Participation, study: Study) -> "QuerySet[Task]":
-    # A subquery, not a join with GROUP BY: PostgreSQL cannot lock grouped rows.
-    held = (
-        Assignment.objects.filter(task=OuterRef("pk"), status__in=HOLDING)
-        .order_by()
-        .values("task")
-        .annotate(n=Count("pk"))
-        .values("n")
-    )
-    return (
-        Task.objects.filter(study=study)
-        .exclude(pk__in=Assignment.objects.filter(participation=row).values("task"))
-        .annotate(held=Coalesce(Subquery(held, output_field=IntegerField()), 0))
-        .filter(held__lt=study.redundancy)
-        .order_by("held", "number")
-    )
-
-
 def _free_slot(task: Task, redundancy: int) -> int:
     """Find the lowest free slot; the task must be locked, so that the answer stays true."""
     held = set(
@@ -266,23 +294,5 @@ def _free_slot(task: Task, redundancy: int) -> int:
     raise _SlotTakenError
 
 
-def _hold_again(
-    assignment: Assignment, study: Study, status: AssignmentStatus, now: datetime
-) -> bool:
-    """Give an expired assignment a free slot of its task back, where there is one."""
-    try:
-        with transaction.atomic():
-            task = lock(Task.objects.all(), pk=assignment.task_id)
-            assignment.slot = _free_slot(task, study.redundancy)
-            assignment.redundancy = study.redundancy
-            assignment.status = status
-            assignment.late_at = None
-            if status == AssignmentStatus.SUBMITTED:
-                assignment.submitted_at = now
-            else:
-                assignment.expires_at = now + timedelta(seconds=study.lease_seconds)
-            assignment.save()
-    except (_SlotTakenError, IntegrityError):
-        assignment.refresh_from_db()
-        return False
-    return True
+def _is_excluded(participation: Participation) -> bool:
+    return Exclusion.objects.filter(participation=participation, lifted_at__isnull=True).exists()

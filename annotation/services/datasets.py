@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from annotation import science
-from annotation.exceptions import InvalidInput
+from annotation.datafiles import NewInput, dataset_roots
+from annotation.exceptions import DeletionRefused, InvalidInput
 from annotation.models import (
     ActivationMatrix,
     Concept,
@@ -17,37 +19,48 @@ from annotation.models import (
     ConceptMatrix,
     ConceptMatrixRole,
     Modality,
+    Neuron,
     ProbeDataset,
     ProbeInput,
 )
-from annotation.services.files import file_note, files_follow_transaction
+from annotation.services.files import file_note, files_delete_on_commit, files_follow_transaction
+from annotation.services.locks import lock
 
 BATCH = 2000
+NAME_LENGTH = 200
+CONCEPT_LENGTH = 500
 
 
 @transaction.atomic
 def probe_dataset_create(
     *,
     name: str,
-    root: str,
-    files: Sequence[str],
+    root: str = "",
+    files: Sequence[str] = (),
+    inputs: Sequence[NewInput] = (),
     modality: str = Modality.IMAGE,
     description: str = "",
+    actor: AbstractBaseUser | None = None,
 ) -> ProbeDataset:
-    """Register a probe dataset: input i of every matrix is ``files[i]``.
+    """Register a probe dataset: input i of every matrix is the i-th of its inputs.
 
     Parameters
     ----------
     name : str
         A name that no other dataset has.
     root : str
-        Folder of the inputs, relative to the data folder.
+        Folder of the inputs, relative to the data folder or within a dataset root; unused where
+        the inputs are texts.
     files : sequence of str
         One file an input, relative to `root`, in the order of the matrices' rows.
+    inputs : sequence of NewInput
+        Instead of `files`, where inputs are texts.
     modality : str
         One of `Modality`.
     description : str
         For researchers.
+    actor : User, optional
+        Who registers it.
 
     Returns
     -------
@@ -56,36 +69,110 @@ def probe_dataset_create(
     Raises
     ------
     InvalidInput
-        When there are no files, one is missing or lies outside the folder, or the name is taken.
+        When there are no inputs, a file is missing or lies outside the folder, a highlight is no
+        part of its text, or the name is taken.
     """
-    if not files:
+    rows = [NewInput(file=file) for file in files] or list(inputs)
+    if not rows:
         raise InvalidInput(f"files: the probe dataset {name!r} has none; give one file an input.")
+    if not name.strip() or len(name) > NAME_LENGTH:
+        raise InvalidInput(f"name: {name!r} has not 1 to {NAME_LENGTH} characters; choose another.")
     if ProbeDataset.objects.filter(name=name).exists():
         raise InvalidInput(f"name: there is a probe dataset {name!r} already; choose another name.")
-    data_dir = Path(settings.DATA_DIR).resolve()
-    folder = (data_dir / root).resolve()
-    if not folder.is_relative_to(data_dir):
-        raise InvalidInput(f"root: {root!r} leads out of the data folder; copy the inputs into it.")
-    for index, file in enumerate(files):
-        path = (folder / file).resolve()
-        if not path.is_relative_to(folder):
-            raise InvalidInput(
-                f"files: {file!r} (input {index}) leads out of the folder {root!r}; "
-                "give names relative to it."
-            )
-        if not path.is_file():
-            raise InvalidInput(
-                f"files: {file!r} (input {index}) is not in the folder {root!r}; copy it there "
-                "or correct the name."
-            )
+    if modality not in Modality.values:
+        raise InvalidInput(f"modality: {modality!r} is none of {', '.join(Modality.values)}.")
+    folder = _folder(root)
+    for index, row in enumerate(rows):
+        _input_require(row, index, modality, root, folder)
     dataset = ProbeDataset.objects.create(
-        name=name, root=root, n_inputs=len(files), modality=modality, description=description
+        name=name,
+        root=root,
+        n_inputs=len(rows),
+        modality=modality,
+        description=description,
+        created_by_id=None if actor is None else actor.pk,
     )
     ProbeInput.objects.bulk_create(
-        (ProbeInput(dataset=dataset, index=index, file=file) for index, file in enumerate(files)),
+        (
+            ProbeInput(
+                dataset=dataset,
+                index=index,
+                file=row.file,
+                text=row.text,
+                highlight_start=row.highlight[0] if row.highlight else None,
+                highlight_end=row.highlight[1] if row.highlight else None,
+            )
+            for index, row in enumerate(rows)
+        ),
         batch_size=BATCH,
     )
     return dataset
+
+
+def _folder(root: str) -> Path:
+    data_dir = Path(settings.DATA_DIR).resolve()
+    folder = (data_dir / root).resolve()
+    allowed = [data_dir, *(path.resolve() for path in dataset_roots())]
+    if not any(folder.is_relative_to(path) for path in allowed):
+        raise InvalidInput(
+            f"root: {root!r} leads out of the data folder; copy the inputs into it, or add their "
+            "folder to NEURONJURY_DATASET_ROOTS."
+        )
+    return folder
+
+
+def _input_require(row: NewInput, index: int, modality: str, root: str, folder: Path) -> None:
+    if modality == Modality.TEXT:
+        start, end = row.highlight or (0, len(row.text))
+        if row.file or not row.text or not 0 <= start < end <= len(row.text):
+            raise InvalidInput(
+                f"inputs: input {index} has no text, or its highlight is no part of it; give a "
+                "text and where the token in it begins and ends."
+            )
+        return
+    path = (folder / row.file).resolve()
+    if row.text or not path.is_relative_to(folder) or path == folder:
+        raise InvalidInput(
+            f"files: {row.file!r} (input {index}) leads out of the folder {root!r}; "
+            "give names relative to it."
+        )
+    if not path.is_file():
+        raise InvalidInput(
+            f"files: {row.file!r} (input {index}) is not in the folder {root!r}; copy it there "
+            "or correct the name."
+        )
+
+
+@transaction.atomic
+def probe_dataset_delete(*, dataset: ProbeDataset) -> None:
+    """Delete a dataset that no study uses, with its matrices; files of the inputs stay.
+
+    Parameters
+    ----------
+    dataset : ProbeDataset
+        Any.
+
+    Raises
+    ------
+    DeletionRefused
+        While a study uses it.
+    """
+    row = lock(ProbeDataset.objects.all(), pk=dataset.pk)
+    studies = list(row.studies.values_list("title", flat=True)[:3])
+    if studies:
+        raise DeletionRefused(
+            f"The dataset {row.name!r} is used by {', '.join(map(repr, studies))}; delete the "
+            "studies first."
+        )
+    paths = [
+        matrix.absolute_path
+        for matrix in (*row.concept_matrices.all(), *row.activation_matrices.all())
+    ]
+    Neuron.objects.filter(activations__dataset=row).delete()
+    row.concept_matrices.all().delete()
+    row.activation_matrices.all().delete()
+    row.delete()
+    files_delete_on_commit(paths)
 
 
 @files_follow_transaction()
@@ -178,6 +265,12 @@ def concept_matrix_register(
     texts = [text.strip() for text in concepts]
     if not all(texts):
         raise InvalidInput(f"concepts: column {texts.index('')} of {name!r} has no text; name it.")
+    long = next((text for text in texts if len(text) > CONCEPT_LENGTH or "\0" in text), None)
+    if long is not None:
+        raise InvalidInput(
+            f"concepts: {long[:40]!r}... of {name!r} has more than {CONCEPT_LENGTH} characters or "
+            "a NUL character; shorten it."
+        )
     if len(set(texts)) < len(texts):
         twice = next(text for text in texts if texts.count(text) > 1)
         raise InvalidInput(f"concepts: {twice!r} is there twice in {name!r}; keep one column.")

@@ -1,15 +1,19 @@
 """Estimate runs: asked for, made in the background, kept with everything they rest on."""
 
 import logging
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from annotation.exceptions import AnnotationError, InvalidInput
 from annotation.models import Aggregation, EstimateRun, RunStatus, Study
+from annotation.queries.workers import workers_dead
 from annotation.services.audit import study_event_record
 from annotation.services.files import files_follow_transaction
 from annotation.services.scoring import ScoredStudy, study_score, study_scores_write
@@ -17,11 +21,13 @@ from annotation.tasks import estimate_run_task
 
 logger = logging.getLogger(__name__)
 
-#: A run that takes longer is taken for dead: its worker was killed.
+#: A run that takes longer is taken for dead, also where its worker gives no sign of life at all.
 RUN_LIMIT = timedelta(minutes=30)
 #: A run that waits longer is given to the workers again: the one that had it was killed.
 QUEUE_LIMIT = timedelta(minutes=5)
 MAX_ATTEMPTS = 2
+#: Progress is written no more often than this.
+REPORT_EVERY_SECONDS = 0.5
 #: Of each study and aggregation; runs that somebody asked for are all kept.
 LIVE_RUNS_KEPT = 20
 
@@ -102,13 +108,15 @@ def live_estimate_request(*, study: Study, aggregation: str) -> None:
     estimate_request(study=study, aggregation=aggregation, live=True)
 
 
-def estimate_run(*, run: EstimateRun) -> EstimateRun:
+def estimate_run(*, run: EstimateRun, worker: str = "") -> EstimateRun:
     """Make an estimate run: aggregate the ratings, score the explanations, keep the results.
 
     Parameters
     ----------
     run : EstimateRun
         Queued; a run that another worker has taken is left to it.
+    worker : str
+        Who makes it: a worker whose heartbeat shows that it is alive; empty outside a worker.
 
     Returns
     -------
@@ -122,13 +130,13 @@ def estimate_run(*, run: EstimateRun) -> EstimateRun:
     """
     started = timezone.now()
     claimed = EstimateRun.objects.filter(pk=run.pk, status=RunStatus.QUEUED).update(
-        status=RunStatus.RUNNING, started_at=started
+        status=RunStatus.RUNNING, started_at=started, worker=worker
     )
     run.refresh_from_db()
     if not claimed:
         return run
     try:
-        _finish(run, study_score(run))
+        _finish(run, study_score(run) if run.live else study_score(run, _progress_writer(run)))
     except AnnotationError as error:
         _fail(run, str(error))
     except Exception as error:
@@ -138,13 +146,13 @@ def estimate_run(*, run: EstimateRun) -> EstimateRun:
     return run
 
 
-def runs_reap(*, study: Study, now: datetime | None = None) -> int:
+def runs_reap(*, study: Study | None = None, now: datetime | None = None) -> int:
     """Mark runs whose worker was killed as failed, and ask for each once more.
 
     Parameters
     ----------
-    study : Study
-        Whose runs.
+    study : Study, optional
+        Whose runs; those of all studies by default.
     now : datetime, optional
         The time to compare with; the present by default.
 
@@ -154,20 +162,27 @@ def runs_reap(*, study: Study, now: datetime | None = None) -> int:
         How many were marked.
     """
     moment = now or timezone.now()
-    dead = EstimateRun.objects.filter(
-        study=study, status=RunStatus.RUNNING, started_at__lt=moment - RUN_LIMIT
-    )
+    killed = workers_dead(now=moment)
+    running = EstimateRun.objects.filter(status=RunStatus.RUNNING).select_related("study")
+    if study is not None:
+        running = running.filter(study=study)
+    dead = running.filter(Q(started_at__lt=moment - RUN_LIMIT) | Q(worker__in=killed))
     n_reaped = 0
     for run in dead:
         minutes = int(RUN_LIMIT.total_seconds() // 60)
-        if not _fail(run, f"The worker stopped: the run was not done after {minutes} minutes."):
+        why = (
+            "it gives no sign of life any more"
+            if run.worker in killed
+            else f"the run was not done after {minutes} minutes"
+        )
+        if not _fail(run, f"The worker stopped: {why}."):
             continue
         n_reaped += 1
         if run.attempt >= MAX_ATTEMPTS:
             continue
         with transaction.atomic():
             again, created = _waiting_or_new(
-                study,
+                run.study,
                 run.aggregation,
                 None,
                 attempt=run.attempt + 1,
@@ -177,6 +192,48 @@ def runs_reap(*, study: Study, now: datetime | None = None) -> int:
         if created:
             _enqueue(again)
     return n_reaped
+
+
+def runs_requeue(*, now: datetime | None = None) -> int:
+    """Give runs that wait too long to the workers again: the task that had one may be lost.
+
+    Parameters
+    ----------
+    now : datetime, optional
+        The time to compare with; the present by default.
+
+    Returns
+    -------
+    int
+        How many were given again; a task that comes twice does no harm.
+    """
+    moment = now or timezone.now()
+    n_again = 0
+    for run in EstimateRun.objects.filter(
+        status=RunStatus.QUEUED, queued_at__lt=moment - QUEUE_LIMIT
+    ):
+        # whoever moves the time first gives the run to the workers, the others do not
+        moved = EstimateRun.objects.filter(pk=run.pk, queued_at=run.queued_at)
+        if moved.update(queued_at=moment):
+            _enqueue(run)
+            n_again += 1
+    return n_again
+
+
+def _progress_writer(run: EstimateRun) -> Callable[[str, float], None]:
+    """Return what writes how far a run is; the row is written, not the object."""
+    written = 0.0
+
+    def write(stage: str, progress: float) -> None:
+        nonlocal written
+        now = time.monotonic()
+        if now - written >= REPORT_EVERY_SECONDS:
+            written = now
+            EstimateRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(
+                stage=stage, progress=progress
+            )
+
+    return write
 
 
 def _waiting_or_new(
@@ -217,6 +274,8 @@ def _finish(run: EstimateRun, scored: ScoredStudy) -> None:
         finished = EstimateRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(
             status=RunStatus.FINISHED,
             finished_at=timezone.now(),
+            stage="",
+            progress=1.0,
             estimator=scored.estimator,
             n_ratings=scored.n_ratings,
             diagnostics=scored.diagnostics,

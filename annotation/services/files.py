@@ -1,6 +1,6 @@
 """Files beside the database follow its transactions: what is rolled back leaves none behind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -66,3 +66,20 @@ def file_note(path: Path) -> None:
     written = _Written(path)
     scope.append(written)
     transaction.on_commit(written.commit)
+
+
+def files_delete_on_commit(paths: Iterable[Path]) -> None:
+    """Delete files once the transaction that deletes their rows has committed.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        One that is gone already does no harm.
+    """
+    gone = list(paths)
+
+    def delete() -> None:
+        for path in gone:
+            path.unlink(missing_ok=True)
+
+    transaction.on_commit(delete)

@@ -6,19 +6,28 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from annotation.exceptions import ConsentMissing, InvalidInput, NothingSubmitted, StudyNotOpen
+from annotation.exceptions import (
+    ConsentMissing,
+    InvalidInput,
+    NothingSubmitted,
+    ParticipationOver,
+    StudyNotOpen,
+    TasksLeft,
+)
 from annotation.models import (
     Assignment,
     AssignmentStatus,
     Channel,
     Outcome,
-    OutcomeCode,
     Participation,
     Rater,
     Study,
     StudyStatus,
 )
+from annotation.models.rater import MAX_NICKNAME
+from annotation.queries.journey import is_paid, outcome_code, tasks_done, tasks_limit
 from annotation.services.locks import lock
+from annotation.services.places import place_require
 
 #: No 0/O, 1/I/L: a rater may copy the code by hand.
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
@@ -43,6 +52,35 @@ def external_id_hash(*, channel: str, external_id: str) -> str:
     return salted_hmac(f"annotation.rater.{channel}", external_id, algorithm="sha256").hexdigest()
 
 
+def participation_find(*, study: Study, channel: str, external_id: str) -> Participation | None:
+    """Look up whether a rater takes part in a study; nothing is written.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    channel : str
+        One of `Channel`.
+    external_id : str
+        The channel's id of the rater.
+
+    Returns
+    -------
+    Participation or None
+    """
+    return (
+        Participation.objects.select_related("study__quality_policy", "rater")
+        .filter(
+            study=study,
+            rater__channel=channel,
+            rater__external_id_hash=external_id_hash(
+                channel=channel, external_id=external_id.strip()
+            ),
+        )
+        .first()
+    )
+
+
 @transaction.atomic
 def rater_arrive(*, study: Study, channel: str, external_id: str) -> Participation:
     """Find or make the participation of a rater in a study.
@@ -59,7 +97,8 @@ def rater_arrive(*, study: Study, channel: str, external_id: str) -> Participati
     Returns
     -------
     Participation
-        The same one for the same id, however often the rater arrives.
+        The same one for the same id, however often the rater arrives. It is ended as screened out
+        when the rater took part in a study that this one excludes.
 
     Raises
     ------
@@ -67,6 +106,8 @@ def rater_arrive(*, study: Study, channel: str, external_id: str) -> Participati
         When the channel is unknown or the id is empty.
     StudyNotOpen
         When the study is not open and this rater does not take part yet.
+    RecruitmentInactive, PlacesTaken
+        When the channel is switched off or full, for a rater who does not take part yet.
     """
     if channel not in Channel.values:
         raise InvalidInput(f"channel: {channel!r} is none of {', '.join(Channel.values)}.")
@@ -83,26 +124,54 @@ def rater_arrive(*, study: Study, channel: str, external_id: str) -> Participati
         raise StudyNotOpen(
             f"The study {study.title!r} is {study.get_status_display()}; it takes no new raters."
         )
-    participation, _ = Participation.objects.get_or_create(
+    place_require(study=study, channel=channel)
+    participation, made = Participation.objects.get_or_create(
         study=study, rater=rater, defaults={"channel": channel}
     )
+    if made and _took_part_elsewhere(participation):
+        participation_end(participation=participation, outcome=Outcome.SCREENED_OUT)
     return participation
 
 
+def _took_part_elsewhere(participation: Participation) -> bool:
+    """Say whether the rater agreed to rate in a study that this one excludes."""
+    return Participation.objects.filter(
+        rater=participation.rater_id,
+        study__in=participation.study.excluded_studies.all(),
+        consented_at__isnull=False,
+    ).exists()
+
+
 @transaction.atomic
-def consent_give(*, participation: Participation) -> Participation:
+def consent_give(*, participation: Participation, nickname: str = "") -> Participation:
     """Record that the rater consents to the study's present consent text.
 
     Parameters
     ----------
     participation : Participation
         The rater in the study. Consenting twice keeps the first time, unless the text changed.
+    nickname : str
+        What the rater wants to be called; empty keeps what is there.
 
     Returns
     -------
     Participation
+
+    Raises
+    ------
+    ParticipationOver
+        When the participation has ended.
+    InvalidInput
+        When the nickname is too long.
     """
+    if len(nickname) > MAX_NICKNAME:
+        raise InvalidInput(
+            f"nickname: it has {len(nickname)} characters; give at most {MAX_NICKNAME}."
+        )
     row = lock(Participation.objects.select_related("study"), pk=participation.pk)
+    going_on_require(row)
+    if nickname:
+        Rater.objects.filter(pk=row.rater_id).update(nickname=nickname)
     version = row.study.consent_version
     if row.consented_at is None or row.consent_version != version:
         row.consented_at = timezone.now()
@@ -120,7 +189,8 @@ def consent_decline(*, participation: Participation) -> Participation:
     ----------
     participation : Participation
         The rater in the study. When they consented before, the record of that stays, because
-        answers were given under it.
+        answers were given under it. A volunteer may change their mind later; a panel is told the
+        outcome, so there the participation ends.
 
     Returns
     -------
@@ -130,6 +200,8 @@ def consent_decline(*, participation: Participation) -> Participation:
     if row.declined_at is None:
         row.declined_at = timezone.now()
         row.save(update_fields=["declined_at"])
+    if is_paid(row):
+        participation_end(participation=row, outcome=Outcome.NO_CONSENT)
     Assignment.objects.filter(participation=row, status=AssignmentStatus.LEASED).update(
         status=AssignmentStatus.RETURNED
     )
@@ -163,13 +235,17 @@ def instructions_confirm(*, participation: Participation) -> Participation:
 
 
 @transaction.atomic
-def participation_complete(*, participation: Participation) -> Participation:
+def participation_complete(
+    *, participation: Participation, nothing_left: bool = False
+) -> Participation:
     """Give the rater the completion code.
 
     Parameters
     ----------
     participation : Participation
         The rater in the study.
+    nothing_left : bool
+        Whether the study has no task for this rater any more, so that fewer are enough.
 
     Returns
     -------
@@ -181,16 +257,23 @@ def participation_complete(*, participation: Participation) -> Participation:
     NothingSubmitted
         When the rater has submitted no task. A task that was submitted late counts here: the
         rater did the work, even though another rater's answers are the ones that count.
+    TasksLeft
+        When a paid rater has done fewer tasks than make a participation, and there are more.
+    ParticipationOver
+        When it ended with another outcome.
     """
-    row = lock(Participation.objects.select_related("study"), pk=participation.pk)
+    row = lock(Participation.objects.select_related("study__quality_policy"), pk=participation.pk)
     if row.completed_at is None:
-        done = Assignment.objects.filter(participation=row)
-        if not (
-            done.filter(status=AssignmentStatus.SUBMITTED) | done.filter(late_at__isnull=False)
-        ).exists():
+        going_on_require(row)
+        done, limit = tasks_done(row), tasks_limit(row)
+        if not done:
             raise NothingSubmitted(
                 "There is no completion code yet: submit at least one task of "
                 f"{row.study.title!r} first."
+            )
+        if limit is not None and done < limit and is_paid(row) and not nothing_left:
+            raise TasksLeft(
+                f"There is no completion code yet: {done} of {limit} tasks are submitted."
             )
         now = timezone.now()
         row.completed_at = now
@@ -237,33 +320,30 @@ def participation_end(*, participation: Participation, outcome: str) -> Particip
     return _refreshed(participation, row)
 
 
-def outcome_code(participation: Participation, outcome: str) -> str:
-    """Find the code that the rater's panel expects for an outcome.
+def _completion_code(participation: Participation) -> str:
+    """Return the panel's code; where it has none, a code of this participation's own."""
+    own = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
+    return outcome_code(participation, Outcome.COMPLETED) or own
+
+
+def going_on_require(participation: Participation) -> None:
+    """Refuse a rater whose participation has ended.
 
     Parameters
     ----------
     participation : Participation
         The rater in the study.
-    outcome : str
-        One of `Outcome`.
 
-    Returns
-    -------
-    str
-        Empty where the channel has no code for it (volunteers, say).
+    Raises
+    ------
+    ParticipationOver
+        When it has.
     """
-    code = OutcomeCode.objects.filter(
-        recruitment__study=participation.study_id,
-        recruitment__channel=participation.channel,
-        outcome=outcome,
-    ).first()
-    return "" if code is None else code.code
-
-
-def _completion_code(participation: Participation) -> str:
-    """Return the panel's code; where it has none, a code of this participation's own."""
-    own = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
-    return outcome_code(participation, Outcome.COMPLETED) or own
+    if participation.ended_at is not None:
+        raise ParticipationOver(
+            f"This participation has ended ({participation.get_outcome_display()}); nothing can be "
+            "added to it."
+        )
 
 
 def consent_require(participation: Participation) -> None:
@@ -288,10 +368,12 @@ def consent_require(participation: Participation) -> None:
 def _refreshed(given: Participation, row: Participation) -> Participation:
     """Bring the caller's object up to date, so that it may go on using either."""
     for field in (
+        "screened_at",
         "consented_at",
         "consent_version",
         "declined_at",
         "instructions_read_at",
+        "trained_at",
         "completed_at",
         "completion_code",
         "outcome",

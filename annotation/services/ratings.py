@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from annotation.exceptions import AssignmentClosed, ClientIdReused, InvalidInput, UnknownItem
 from annotation.models import (
+    HANDED_IN,
     Assignment,
     AssignmentStatus,
     Item,
@@ -144,7 +145,7 @@ def _check(value: str, response_ms: int | None) -> None:
 
 
 def _open_require(assignment: Assignment) -> None:
-    if assignment.status == AssignmentStatus.SUBMITTED:
+    if assignment.status in HANDED_IN:
         raise AssignmentClosed("This task is submitted; its answers stand and cannot be changed.")
     if assignment.status == AssignmentStatus.RETURNED:
         raise AssignmentClosed("You returned this task; it takes no more answers.")

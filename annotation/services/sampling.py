@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from annotation import science
-from annotation.exceptions import UnknownConcept
+from annotation.exceptions import GoldTooFew, UnknownConcept
 from annotation.models import (
     Concept,
     ConceptMatrix,
@@ -15,9 +15,11 @@ from annotation.models import (
     Neuron,
     PairSample,
     ProbeInput,
+    QualityPolicy,
     Study,
     Task,
 )
+from annotation.services.gold_plan import PlannedGold, gold_hidden, gold_problem, gold_usable
 
 BATCH = 2000
 
@@ -39,19 +41,37 @@ class PlannedTask:
 
     concept: Concept
     inputs: list[science.SampledInput]
+    gold: list[PlannedGold] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class SamplingPlan:
-    """Everything that a launch writes."""
+    """Everything that a launch writes.
+
+    Attributes
+    ----------
+    pairs : list of PlannedPair
+        The samples.
+    tasks : list of PlannedTask
+        In the order of serving.
+    gold_problems : list of str
+        Concepts that have too few known answers, each with what it takes; such a plan cannot be
+        written.
+    """
 
     pairs: list[PlannedPair]
     tasks: list[PlannedTask]
+    gold_problems: list[str] = field(default_factory=list)
 
     @property
     def n_items(self) -> int:
-        """How many (concept, input) pairs are to be rated."""
+        """How many (concept, input) pairs are to be rated, gold items left out."""
         return sum(len(task.inputs) for task in self.tasks)
+
+    @property
+    def n_gold(self) -> int:
+        """How many gold items are hidden in the tasks."""
+        return sum(len(task.gold) for task in self.tasks)
 
 
 def sampling_plan(study: Study) -> SamplingPlan:
@@ -117,7 +137,8 @@ def sampling_plan(study: Study) -> SamplingPlan:
                 )
             )
         bundles.append(_bundles(study, concept, science.sampled_inputs(draws)))
-    return SamplingPlan(pairs, _interleaved(study, bundles))
+    bundles, problems = _with_gold(study, bundles)
+    return SamplingPlan(pairs, _interleaved(study, bundles), problems)
 
 
 def sampling_write(study: Study, plan: SamplingPlan) -> None:
@@ -129,8 +150,19 @@ def sampling_write(study: Study, plan: SamplingPlan) -> None:
         Without samples and tasks yet.
     plan : SamplingPlan
         From `sampling_plan`.
+
+    Raises
+    ------
+    GoldTooFew
+        When concepts have too few known answers; the message says how many each takes.
     """
+    if plan.gold_problems:
+        raise GoldTooFew(
+            f"gold_per_task: {'; '.join(plan.gold_problems)}. Add known answers, hide fewer gold "
+            "items in a task, or raise the cap."
+        )
     indices = {index for pair in plan.pairs for index in pair.indices}
+    indices.update(gold.index for task in plan.tasks for gold in task.gold)
     input_ids = _input_ids(study, sorted(indices))
     samples = PairSample.objects.bulk_create(
         (
@@ -171,21 +203,48 @@ def sampling_write(study: Study, plan: SamplingPlan) -> None:
     )
     Item.objects.bulk_create(
         (
-            Item(
-                study=study,
-                task=task,
-                concept=planned.concept,
-                probe_input_id=input_ids[sampled.index],
-                position=position,
-                n_draws=sampled.n_draws,
-                draw_probability=sampled.draw_probability,
-                inclusion_probability=sampled.inclusion_probability,
-            )
+            item
             for task, planned in zip(tasks, plan.tasks, strict=True)
-            for position, sampled in enumerate(planned.inputs)
+            for item in _items(study, task, planned, input_ids)
         ),
         batch_size=BATCH,
     )
+
+
+def _items(
+    study: Study, task: Task, planned: PlannedTask, input_ids: dict[int, int]
+) -> Iterable[Item]:
+    """Make the items of a task; gold items lie at random among the others."""
+    items = [
+        Item(
+            study=study,
+            task=task,
+            concept=planned.concept,
+            probe_input_id=input_ids[sampled.index],
+            n_draws=sampled.n_draws,
+            draw_probability=sampled.draw_probability,
+            inclusion_probability=sampled.inclusion_probability,
+        )
+        for sampled in planned.inputs
+    ]
+    hidden = [
+        Item(
+            study=study,
+            task=task,
+            concept=planned.concept,
+            probe_input_id=input_ids[gold.index],
+            gold_value=gold.value,
+        )
+        for gold in planned.gold
+    ]
+    places = list(range(len(items)))
+    if hidden:
+        items += hidden
+        seed = science.seed_from(study.seed, "positions", planned.concept.text, task.number)
+        places = science.shuffled(len(items), seed)
+    for item, position in zip(items, places, strict=True):
+        item.position = position
+    return items
 
 
 def pair_seed(study: Study, neuron: Neuron, concept: Concept) -> int:
@@ -274,6 +333,37 @@ def _bundles(
         PlannedTask(concept, [inputs[number] for number in order[start : start + size]])
         for start in range(0, len(order), size)
     ]
+
+
+def _with_gold(
+    study: Study, bundles: Sequence[list[PlannedTask]]
+) -> tuple[list[list[PlannedTask]], list[str]]:
+    """Hide gold items in the tasks of every concept, or say what is missing for it."""
+    policy = QualityPolicy.objects.filter(study=study).first()
+    if policy is None or policy.gold_per_task == 0:
+        return list(bundles), []
+    usable = gold_usable(
+        study,
+        (
+            (task.concept.pk, sampled.index)
+            for tasks in bundles
+            for task in tasks
+            for sampled in task.inputs
+        ),
+    )
+    filled, problems = [], []
+    for tasks in bundles:
+        concept = tasks[0].concept
+        pool = usable.get(concept.pk, [])
+        problem = gold_problem(policy, concept.text, pool, len(tasks))
+        if problem:
+            problems.append(problem)
+            filled.append(tasks)
+            continue
+        seed = science.seed_from(study.seed, "gold", concept.text)
+        hidden = gold_hidden(policy, pool, len(tasks), seed)
+        filled.append([replace(task, gold=own) for task, own in zip(tasks, hidden, strict=True)])
+    return filled, problems
 
 
 def _interleaved(study: Study, bundles: Sequence[list[PlannedTask]]) -> list[PlannedTask]:

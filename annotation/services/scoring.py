@@ -1,9 +1,11 @@
 """One estimate run: ratings out of the database, through the science, scores back into it."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from django.db.models import QuerySet
 
 from annotation import science
 from annotation.models import (
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 #: From an explanation's key to its score and its reference score.
 Scores = dict[int, tuple[science.ExplanationScore, float | None]]
+_VOTE = ("item__concept_id", "item__probe_input__index", "rater_id", "value")
 VOTES = {RatingValue.PRESENT: 1.0, RatingValue.ABSENT: 0.0, RatingValue.CANNOT_TELL: None}
 
 
@@ -77,13 +80,31 @@ class _Arrays:
         return [self._reference[:, column] for column in columns]
 
 
-def study_score(run: EstimateRun) -> ScoredStudy:
+#: Told what is being done and how much of the run is done, from 0 to 1.
+Report = Callable[[str, float], None]
+
+
+def _unreported(_stage: str, _progress: float) -> None:
+    """Report to nobody."""
+
+
+def _reported(explanations: list[Explanation], report: Report) -> Iterator[Explanation]:
+    """Go through the explanations, and report how many are done: from 60 to 90 percent."""
+    for number, explanation in enumerate(explanations):
+        share = number / len(explanations)
+        report(f"scoring explanation {number + 1} of {len(explanations)}", 0.6 + 0.3 * share)
+        yield explanation
+
+
+def study_score(run: EstimateRun, report: Report = _unreported) -> ScoredStudy:
     """Aggregate the ratings that count and score every explanation that has some.
 
     Parameters
     ----------
     run : EstimateRun
         Which study, which aggregation, seed and level.
+    report : callable, optional
+        Told how far the run is, as often as there is something to tell.
 
     Returns
     -------
@@ -109,17 +130,23 @@ def study_score(run: EstimateRun) -> ScoredStudy:
             n_ratings=len(ratings), diagnostics={"n_waiting": len(explanations), "undefined": []}
         )
     # the checksum of a large file takes longer than a live run may
+    report("reading the matrices", 0.02)
     arrays = _Arrays(study, verify=not run.live)
     samples = _samples(study)
+    report(f"aggregating {len(ratings)} ratings", 0.1)
     aggregated = science.aggregate(
         run.aggregation,
         ratings,
         {concept: arrays.prior(concept) for concept in samples},
         {concept: [arrays.activation(one) for one in own] for concept, own in samples.items()},
         seed=run.seed,
+        gold=gold_ratings(study),
     )
     rated = _rated_draws(samples, arrays, aggregated)
-    scores, undefined = _explanation_scores(run, study, explanations, arrays, rated, aggregated)
+    scores, undefined = _explanation_scores(
+        run, study, _reported(explanations, report), arrays, rated, aggregated
+    )
+    report("comparing the methods", 0.9)
     methods, notes = science.methods_compare(
         _comparison_rows(explanations, scores), level=run.level, seed=run.seed
     )
@@ -194,7 +221,7 @@ def study_scores_write(run: EstimateRun, scored: ScoredStudy) -> None:
 
 
 def counted_ratings(study: Study) -> list[science.RatingRow]:
-    """Read the ratings that count: those of submitted assignments.
+    """Read the ratings that count: those of submitted assignments, gold items left out.
 
     Parameters
     ----------
@@ -206,15 +233,39 @@ def counted_ratings(study: Study) -> list[science.RatingRow]:
     list of RatingRow
         In the order of saving.
     """
-    rows = (
-        Rating.objects.filter(item__study=study, assignment__status=AssignmentStatus.SUBMITTED)
-        .order_by("pk")
-        .values_list("item__concept_id", "item__probe_input__index", "rater_id", "value")
-    )
+    rows = _submitted(study).filter(item__gold_value="")
     return [
         science.RatingRow(concept, index, rater, VOTES[RatingValue(value)])
-        for concept, index, rater, value in rows
+        for concept, index, rater, value in rows.values_list(*_VOTE)
     ]
+
+
+def gold_ratings(study: Study) -> list[science.GoldRow]:
+    """Read the answers to gold items of submitted assignments: they tell about the raters.
+
+    Parameters
+    ----------
+    study : Study
+        Any.
+
+    Returns
+    -------
+    list of GoldRow
+        In the order of saving.
+    """
+    rows = _submitted(study).exclude(item__gold_value="")
+    return [
+        science.GoldRow(
+            concept, index, rater, VOTES[RatingValue(value)], float(gold == RatingValue.PRESENT)
+        )
+        for concept, index, rater, value, gold in rows.values_list(*_VOTE, "item__gold_value")
+    ]
+
+
+def _submitted(study: Study) -> "QuerySet[Rating]":
+    return Rating.objects.filter(
+        item__study=study, assignment__status=AssignmentStatus.SUBMITTED
+    ).order_by("pk")
 
 
 def _samples(study: Study) -> dict[int, list[PairSample]]:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
@@ -22,8 +21,10 @@ from annotation.models import (
 from annotation.services.audit import study_event_record
 from annotation.services.explanations import NewExplanation, explanations_add
 from annotation.services.locks import lock
+from annotation.services.quality import policy_require
 from annotation.services.sampling import sampling_plan, sampling_write
 from annotation.services.states import state_require
+from annotation.services.study_changes import study_clean
 
 __all__ = [
     "NewExplanation",
@@ -90,12 +91,6 @@ def study_create(
             f"rating_budget: the study {title!r} has no budget ({rating_budget} ratings), so "
             "nobody could be asked anything; give the number of ratings that you can pay for."
         )
-    for name, matrix in (("concept_prior", concept_prior), ("reference", reference)):
-        if matrix is not None and matrix.dataset_id != dataset.pk:
-            raise InvalidInput(
-                f"{name}: {matrix.name!r} is over the probe dataset {matrix.dataset.name!r}, the "
-                f"study over {dataset.name!r}; register one over the study's dataset."
-            )
     study = Study(
         slug=slug,
         title=title,
@@ -107,12 +102,7 @@ def study_create(
         consent_text=consent_text,
         **settings,
     )
-    try:
-        study.full_clean()
-    except ValidationError as error:
-        raise InvalidInput(
-            " ".join(f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items())
-        ) from error
+    study_clean(study)
     study.save()
     QualityPolicy.objects.create(study=study)
     Recruitment.objects.create(study=study, channel=Channel.DIRECT)
@@ -142,7 +132,12 @@ def study_launch(*, study: Study, actor: AbstractBaseUser) -> Study:
     NothingToRate
         When it has no explanations.
     BudgetTooSmall
-        When the budget is below items x redundancy; the message gives both and what would fit.
+        When the budget is below items x redundancy, gold items included, for they are asked as
+        well; the message gives both and what would fit.
+    GoldTooFew
+        When there are fewer known answers than gold items to hide.
+    PolicyRefused
+        When the quality policy contradicts the study or its recruitment.
     ArrayProblem, UnknownConcept, ConceptWithoutPositives, SamplingProblem
         See `annotation.services.sampling.sampling_plan`.
     """
@@ -153,8 +148,9 @@ def study_launch(*, study: Study, actor: AbstractBaseUser) -> Study:
             f"The study {row.title!r} has no explanations, so there is nothing to rate; add the "
             "explanations of at least one method first."
         )
+    policy_require(study=row)
     plan = sampling_plan(row)
-    _budget_require(row, plan.n_items)
+    _budget_require(row, plan.n_items, plan.n_gold)
     sampling_write(row, plan)
     row.status = StudyStatus.OPEN
     row.launched_at = timezone.now()
@@ -168,6 +164,7 @@ def study_launch(*, study: Study, actor: AbstractBaseUser) -> Study:
         n_items=plan.n_items,
         n_tasks=len(plan.tasks),
         ratings_wanted=plan.n_items * row.redundancy,
+        **({"n_gold": plan.n_gold} if plan.n_gold else {}),
     )
     _refresh(study)
     return row
@@ -279,7 +276,9 @@ def study_redundancy_raise(*, study: Study, redundancy: int, actor: AbstractBase
             f"{MAX_REDUNDANCY}; ratings that stand cannot be taken back."
         )
     before, row.redundancy = row.redundancy, redundancy
-    _budget_require(row, Item.objects.filter(study=row).count())
+    items = Item.objects.filter(study=row)
+    n_gold = items.exclude(gold_value="").count()
+    _budget_require(row, items.count() - n_gold, n_gold)
     row.save(update_fields=["redundancy"])
     study_event_record(
         study=row, action="redundancy raised", actor=actor, before=before, after=redundancy
@@ -288,18 +287,20 @@ def study_redundancy_raise(*, study: Study, redundancy: int, actor: AbstractBase
     return row
 
 
-def _budget_require(study: Study, n_items: int) -> None:
-    need, budget = n_items * study.redundancy, study.rating_budget
+def _budget_require(study: Study, n_items: int, n_gold: int) -> None:
+    n_asked = n_items + n_gold
+    need, budget = n_asked * study.redundancy, study.rating_budget
     if need <= budget:
         return
     ways = [f"raise rating_budget to {need}"]
-    if budget // n_items >= 1:
-        ways.append(f"lower redundancy to {budget // n_items}")
+    if budget // n_asked >= 1:
+        ways.append(f"lower redundancy to {budget // n_asked}")
     fewer = study.inputs_per_pair * budget // need
     if study.status == StudyStatus.DRAFT and fewer >= 1:
         ways.append(f"lower inputs_per_pair to about {fewer}")
+    gold = f" and {n_gold} gold items" if n_gold else ""
     raise BudgetTooSmall(
-        f"The study {study.title!r} needs {need} ratings ({n_items} items x redundancy "
+        f"The study {study.title!r} needs {need} ratings ({n_items} items{gold} x redundancy "
         f"{study.redundancy}), but rating_budget is {budget}: {', or '.join(ways)}."
     )
 

@@ -4,6 +4,8 @@ import math
 
 from django import template
 
+from annotation.models import Estimator
+
 register = template.Library()
 
 MINUS = "\N{MINUS SIGN}"
@@ -103,6 +105,27 @@ def seconds(milliseconds: float | None) -> str:
 
 
 @register.filter
+def estimator_label(value: str) -> str:
+    """Name an estimator as the forms do.
+
+    Parameters
+    ----------
+    value : str
+        One of `Estimator`; anything else is written as words.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> estimator_label("importance_weighted"), estimator_label("other_one")
+    ('Importance weights alone', 'other one')
+    """
+    return str(Estimator(value).label) if value in Estimator.values else humane(value)
+
+
+@register.filter
 def humane(value: str) -> str:
     """Write an identifier as words.
 
@@ -115,3 +138,51 @@ def humane(value: str) -> str:
     str
     """
     return str(value).replace("_", " ")
+
+
+@register.filter
+def money(minor: int | None, currency: str) -> str:
+    """Write an amount in minor units (pence, cents) with its currency.
+
+    Parameters
+    ----------
+    minor : int or None
+    currency : str
+        ISO 4217.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> money(123456, "GBP"), money(None, "GBP")
+    ('1,234.56 GBP', '–')
+    """
+    return NONE if minor is None else f"{minor / 100:,.2f} {currency}".replace("-", MINUS)
+
+
+@register.filter
+def logged(value: object) -> str:
+    """Write a detail of the log: a pair is what was and what is, a list its parts.
+
+    Parameters
+    ----------
+    value : object
+        As the log keeps it: JSON.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> logged(["draft", None]), logged(3), logged({"n": 1})
+    ('draft, now none', '3', 'n 1')
+    """
+    if isinstance(value, dict):
+        return ", ".join(f"{humane(name)} {logged(inner)}" for name, inner in value.items())
+    if isinstance(value, list):
+        words = [logged(inner) for inner in value]
+        return f"{words[0]}, now {words[1]}" if len(words) == 2 else ", ".join(words)
+    return "none" if value is None or value == "" else str(value)

@@ -1,24 +1,12 @@
 """Downloads of a study's data, streamed."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
-
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from annotation.exports import (
-    DRAW_COLUMNS,
-    ESTIMATE_COLUMNS,
-    RATING_COLUMNS,
-    csv_lines,
-    draw_rows,
-    estimate_rows,
-    estimates_document,
-    rating_rows,
-)
+from annotation.exports import FORMATS, estimates_document, export_response, export_table
 from annotation.forms import AggregationForm
 from annotation.models import EstimateRun, Study
 from annotation.permissions import study_for
@@ -28,10 +16,17 @@ from annotation.queries import latest_run
 @never_cache
 @require_safe
 @login_required
+def export(request: HttpRequest, slug: str, table: str) -> HttpResponseBase:
+    """Send a table of a study, as CSV or in the form that ``?format=`` names."""
+    return _export(request, slug, table)
+
+
+@never_cache
+@require_safe
+@login_required
 def ratings_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Send every rating of a study."""
-    study = study_for(request.user, slug)
-    return _csv(f"{slug}-ratings.csv", RATING_COLUMNS, rating_rows(study))
+    return _export(request, slug, "ratings")
 
 
 @never_cache
@@ -39,8 +34,7 @@ def ratings_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
 @login_required
 def draws_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Send every draw of a study's sampling design, with its probability."""
-    study = study_for(request.user, slug)
-    return _csv(f"{slug}-draws.csv", DRAW_COLUMNS, draw_rows(study))
+    return _export(request, slug, "draws")
 
 
 @never_cache
@@ -48,8 +42,7 @@ def draws_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
 @login_required
 def estimates_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Send the scores of the latest finished run with the aggregation asked for."""
-    run = _run(request, study_for(request.user, slug))
-    return _csv(f"{slug}-estimates-{run.aggregation}.csv", ESTIMATE_COLUMNS, estimate_rows(run))
+    return _export(request, slug, "estimates")
 
 
 @never_cache
@@ -62,20 +55,27 @@ def estimates_json(request: HttpRequest, slug: str) -> HttpResponseBase:
     return _as_file(response, f"{slug}-estimates-{run.aggregation}.json")
 
 
-def _run(request: HttpRequest, study: Study) -> EstimateRun:
+def _export(request: HttpRequest, slug: str, name: str) -> HttpResponseBase:
+    study = study_for(request.user, slug)
+    form = request.GET.get("format", "csv")
+    if form not in FORMATS:
+        raise Http404(f"Exports have the forms {', '.join(FORMATS)}, not {form!r}.")
+    table = export_table(study, name, _aggregation(request))
+    if table is None:
+        raise Http404(f"The study {study.slug!r} has no table {name!r} to export yet.")
+    return export_response(table, study, form)
+
+
+def _aggregation(request: HttpRequest) -> str | None:
     form = AggregationForm(request.GET)
-    run = latest_run(study, form.cleaned_data["aggregation"] if form.is_valid() else None)
+    return form.cleaned_data["aggregation"] if form.is_valid() else None
+
+
+def _run(request: HttpRequest, study: Study) -> EstimateRun:
+    run = latest_run(study, _aggregation(request))
     if run is None:
         raise Http404(f"The study {study.slug!r} has no finished run with this aggregation yet.")
     return run
-
-
-def _csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(
-        csv_lines(columns, rows), content_type="text/csv; charset=utf-8"
-    )
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
 
 
 def _as_file(response: HttpResponse, name: str) -> HttpResponse:

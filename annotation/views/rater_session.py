@@ -4,23 +4,49 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
-from annotation.exceptions import ConsentMissing, InstructionsUnread, StudyNotOpen
+from annotation.exceptions import (
+    ConsentMissing,
+    InstructionsUnread,
+    ParticipationOver,
+    PlacesTaken,
+    RecruitmentInactive,
+    StudyNotOpen,
+)
 from annotation.models import Participation, Study, StudyStatus
-from annotation.queries import participation_progress
+from annotation.queries.journey import Step, next_step, tasks_done
 
 P = ParamSpec("P")
+StudyView = Callable[Concatenate[HttpRequest, Study, P], HttpResponse]
 RaterView = Callable[Concatenate[HttpRequest, Participation, P], HttpResponse]
+
+PAGES = {
+    Step.SCREENING: "rater:entry",
+    Step.CONSENT: "rater:entry",
+    Step.INSTRUCTIONS: "rater:instructions",
+    Step.TRAINING: "rater:training",
+    Step.ATTENTION: "rater:attention",
+    Step.TASK: "rater:task",
+    Step.READY: "rater:task",
+    Step.FINISHED: "rater:task",
+    Step.COMPLETED: "rater:complete",
+    Step.ENDED: "rater:ended",
+}
 
 
 def study_open_to_raters(slug: str) -> Study:
     """Find a study that raters may know of, or raise Http404: a draft is not there yet."""
-    return get_object_or_404(Study.objects.exclude(status=StudyStatus.DRAFT), slug=slug)
+    return get_object_or_404(
+        Study.objects.exclude(status=StudyStatus.DRAFT).select_related("dataset", "quality_policy"),
+        slug=slug,
+    )
 
 
 def participation_of(request: HttpRequest, study: Study) -> Participation | None:
@@ -29,10 +55,23 @@ def participation_of(request: HttpRequest, study: Study) -> Participation | None
     if public_id is None:
         return None
     return (
-        Participation.objects.select_related("study", "rater")
+        Participation.objects.select_related("study__quality_policy", "study__dataset", "rater")
         .filter(public_id=public_id, study=study)
         .first()
     )
+
+
+def participation_remember(request: HttpRequest, participation: Participation) -> None:
+    """Let this browser's session name a participation; call it in answer to a POST only."""
+    request.session["participations"] = {
+        **request.session.get("participations", {}),
+        participation.study.slug: str(participation.public_id),
+    }
+
+
+def step_redirect(participation: Participation) -> HttpResponse:
+    """Send a rater to the page that their participation is at."""
+    return redirect(PAGES[next_step(participation)], participation.study.slug)
 
 
 def message_page(
@@ -43,24 +82,27 @@ def message_page(
     return render(request, "rater/message.html", context, status=status)
 
 
-def n_tasks_done(participation: Participation) -> int:
-    """Count the tasks that the rater handed in; a late one is work done as well."""
-    progress = participation_progress(participation)
-    return progress.submitted + progress.late
-
-
 def not_open_page(
-    request: HttpRequest, study: Study, participation: Participation | None
+    request: HttpRequest,
+    study: Study,
+    participation: Participation | None,
+    error: StudyNotOpen | None = None,
 ) -> HttpResponse:
     """Say that a study hands out no tasks; offer the code to a rater who earned it."""
     links = {}
-    if participation is not None and n_tasks_done(participation):
+    if participation is not None and tasks_done(participation):
         links = {
             "action": _("Get my completion code"),
             "action_url": reverse("rater:stop", args=[study.slug]),
             "action_method": "post",
         }
-    if study.status == StudyStatus.PAUSED:
+    if isinstance(error, PlacesTaken):
+        heading = _("All places are taken")
+        line = _("As many people as are needed take part already. Thank you for your interest.")
+    elif isinstance(error, RecruitmentInactive):
+        heading = _("This link takes nobody at the moment")
+        line = _("The study does not look for people in this way now. Please come back later.")
+    elif study.status == StudyStatus.PAUSED:
         heading = _("This study is taking a break")
         line = _("No tasks are handed out at the moment. Please come back later.")
     else:
@@ -84,8 +126,44 @@ def session_lost_page(request: HttpRequest, study: Study) -> HttpResponse:
     )
 
 
-def rater_page(view: RaterView[P]) -> Callable[..., HttpResponse]:
-    """Hand a view its rater's participation; answer what stands in the way of it.
+def language_of(study: Study) -> str:
+    """Return the language of a study's rater pages: its own, or a variant that there is.
+
+    What the researcher wrote is shown as it is; the site's own words fall back to its language
+    where it does not speak the study's.
+    """
+    try:
+        return translation.get_supported_language_variant(study.language)
+    except LookupError:
+        return settings.LANGUAGE_CODE
+
+
+def study_page(view: "StudyView[P]") -> Callable[..., HttpResponse]:
+    """Hand a view its study, and speak the language of its raters.
+
+    Parameters
+    ----------
+    view : callable
+        Takes the request and the study.
+
+    Returns
+    -------
+    callable
+        Takes the request and the study's slug.
+    """
+
+    @never_cache
+    @wraps(view)
+    def page(request: HttpRequest, slug: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        study = study_open_to_raters(slug)
+        with translation.override(language_of(study)):
+            return view(request, study, *args, **kwargs)
+
+    return page
+
+
+def known_rater_page(view: "RaterView[P]") -> Callable[..., HttpResponse]:
+    """Hand a view its rater's participation, whatever state that is in.
 
     Parameters
     ----------
@@ -98,22 +176,53 @@ def rater_page(view: RaterView[P]) -> Callable[..., HttpResponse]:
         Takes the request and the study's slug.
     """
 
-    @never_cache
+    @study_page
     @wraps(view)
-    def page(request: HttpRequest, slug: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        study = study_open_to_raters(slug)
+    def page(
+        request: HttpRequest, study: Study, /, *args: P.args, **kwargs: P.kwargs
+    ) -> HttpResponse:
         participation = participation_of(request, study)
         if participation is None:
             return session_lost_page(request, study)
+        return view(request, participation, *args, **kwargs)
+
+    return page
+
+
+def rater_page(view: "RaterView[P]") -> Callable[..., HttpResponse]:
+    """Hand a view its rater's participation; answer what stands in the way of it.
+
+    Parameters
+    ----------
+    view : callable
+        Takes the request and the participation of a rater who has consented and goes on.
+
+    Returns
+    -------
+    callable
+        Takes the request and the study's slug.
+    """
+
+    @known_rater_page
+    @wraps(view)
+    def page(
+        request: HttpRequest, participation: Participation, /, *args: P.args, **kwargs: P.kwargs
+    ) -> HttpResponse:
+        study = participation.study
+        if participation.ended_at is not None:
+            return step_redirect(participation)
         if participation.consented_at is None or participation.declined_at is not None:
-            return redirect("rater:entry", slug)
+            return redirect("rater:entry", study.slug)
         try:
             return view(request, participation, *args, **kwargs)
-        except StudyNotOpen:
-            return not_open_page(request, study, participation)
+        except StudyNotOpen as error:
+            return not_open_page(request, study, participation, error)
+        except ParticipationOver:
+            participation.refresh_from_db()
+            return step_redirect(participation)
         except ConsentMissing:
-            return redirect("rater:entry", slug)
+            return redirect("rater:entry", study.slug)
         except InstructionsUnread:
-            return redirect("rater:instructions", slug)
+            return redirect("rater:instructions", study.slug)
 
     return page

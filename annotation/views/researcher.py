@@ -2,10 +2,12 @@
 
 import hashlib
 from typing import cast
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -14,12 +16,15 @@ from django.views.decorators.http import condition, require_POST, require_safe
 
 from annotation.exceptions import AnnotationError
 from annotation.forms import AggregationForm
+from annotation.forms.study import StudySearchForm
 from annotation.models import StudyStatus
 from annotation.permissions import studies_visible, study_for
-from annotation.queries import study_progress
+from annotation.queries.studies import studies_found, studies_overview
 from annotation.services.estimates import estimate_request
 from annotation.services.studies import study_close, study_pause, study_resume
 from annotation.views.study_page import live_context, live_fingerprint, page_context
+
+STUDIES_A_PAGE = 20
 
 #: The one change of state that the page offers in each state.
 CHANGES = {
@@ -39,9 +44,19 @@ def _user(request: HttpRequest) -> User:
 @login_required
 def study_list(request: HttpRequest) -> HttpResponse:
     """List the studies that the user may see, the newest first."""
-    studies = studies_visible(request.user).select_related("dataset")
-    rows = [{"study": study, "progress": study_progress(study)} for study in studies]
-    return render(request, "researcher/study_list.html", {"rows": rows})
+    form = StudySearchForm(request.GET)
+    chosen = form.cleaned_data if form.is_valid() else {}
+    words, status = chosen.get("q", ""), chosen.get("status", "")
+    studies = studies_found(studies_visible(request.user), words=words, status=status)
+    page = Paginator(studies, STUDIES_A_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "rows": studies_overview(page),
+        "page": page,
+        "form": form,
+        "is_narrowed": bool(words or status),
+        "query": urlencode({"q": words, "status": status}),
+    }
+    return render(request, "researcher/study_list.html", context)
 
 
 @never_cache

@@ -18,6 +18,9 @@ from annotation.models import (
     RunStatus,
     Study,
 )
+from annotation.queries.coverage import coverage
+from annotation.queries.money import study_spend
+from annotation.queries.stored_files import dataset_problem
 from annotation.views.plots import axis_over, mark
 from annotation.views.sanity import checks_shown
 
@@ -63,6 +66,8 @@ def page_context(study: Study, query: QueryDict) -> dict[str, Any]:
         "query": _query(query, aggregation=context["aggregation"].value),
         "neurons": form.neurons,
         "methods": form.methods,
+        "dataset_problem": dataset_problem(study.dataset),
+        "spend": study_spend(study) if study.ledger.exists() else None,
     }
 
 
@@ -90,6 +95,8 @@ def live_context(study: Study, query: QueryDict) -> dict[str, Any]:
     run = queries.latest_run(study, aggregation)
     checked = queries.latest_checks(study, aggregation)
     raters_wanted = "raters" in query
+    coverage_wanted = "coverage" in query
+    neurons, methods = coverage(study, progress.per_concept) if coverage_wanted else ([], [])
     return {
         "study": study,
         "aggregation": aggregation,
@@ -106,6 +113,9 @@ def live_context(study: Study, query: QueryDict) -> dict[str, Any]:
         "checks": checks_shown(checked),
         "checks_run": checked,
         "checks_n_newer": progress.ratings_valid - checked.n_ratings if checked else 0,
+        "coverage_wanted": coverage_wanted,
+        "coverage_query": _query(query, coverage="shown"),
+        "coverage_tables": [("neuron", neurons), ("method", methods)],
         "raters_wanted": raters_wanted,
         "raters_query": _query(query, raters="shown"),
         "raters": queries.rater_table(study, limit=RATERS_SHOWN) if raters_wanted else [],
@@ -135,6 +145,7 @@ def live_fingerprint(study: Study, query: QueryDict) -> str:
         finished=Max("finished_at"),
         running=Count("pk", filter=Q(status=RunStatus.RUNNING)),
         queued=Count("pk", filter=Q(status=RunStatus.QUEUED)),
+        progress=Max("progress", filter=Q(status=RunStatus.RUNNING)),
     )
     event = study.events.aggregate(last=Max("pk"))["last"]
     return f"{study.status} {submitted.count()} {runs} {event} {query.urlencode()}"
@@ -158,12 +169,14 @@ def _quoted(study: Study, shown: Aggregation, n_ratings: int) -> dict[str, Any]:
     }
 
 
-def _unfinished(study: Study, aggregation: Aggregation) -> dict[str, EstimateRun | None]:
-    """Find the run that is under way, and the last one if it failed."""
+def _unfinished(study: Study, aggregation: Aggregation) -> dict[str, EstimateRun | bool | None]:
+    """Find the run that is under way (and whether anybody makes it), and the last if it failed."""
     runs = study.estimate_runs.filter(aggregation=aggregation)
     last = runs.exclude(status__in=[RunStatus.QUEUED, RunStatus.RUNNING]).first()
+    pending = runs.filter(status__in=[RunStatus.QUEUED, RunStatus.RUNNING]).last()
     return {
-        "pending": runs.filter(status__in=[RunStatus.QUEUED, RunStatus.RUNNING]).first(),
+        "pending": pending,
+        "nobody_works": pending is not None and not queries.worker_is_running(),
         "failure": last if last is not None and last.status == RunStatus.FAILED else None,
     }
 

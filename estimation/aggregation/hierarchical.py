@@ -14,6 +14,7 @@ from estimation.aggregation.density import (
     answer_evidence,
     answer_matrix,
 )
+from estimation.aggregation.encoding import encode_ratings
 from estimation.aggregation.features import (
     design_matrix,
     features_of_concepts,
@@ -24,8 +25,8 @@ from estimation.aggregation.priors import PriorLike, item_indices, prior_of_item
 from estimation.aggregation.samplers import Sampler, check_sampler, prepare_sampler
 from estimation.aggregation.shared_errors import (
     CorrelationEstimator,
-    ItemCounts,
-    marginal_correlation,
+    RatedItems,
+    within_item_correlation,
 )
 from estimation.checks import FloatArray, probability_vector
 from estimation.ratings import RatingsError, check_ratings
@@ -95,7 +96,7 @@ class HierarchicalBayes:
         seed: int = 0,
         sampler: Sampler = "nutpie",
         within_item_correlation: float | Literal["estimate"] = "estimate",
-        correlation_estimator: CorrelationEstimator = marginal_correlation,
+        correlation_estimator: CorrelationEstimator = within_item_correlation,
         clip: float = 1e-4,
         calibration_prior: CalibrationPrior | None = None,
         max_r_hat: float = 1.01,
@@ -182,17 +183,15 @@ class HierarchicalBayes:
         design = design_matrix(prior_rows[first], further, self.clip)
         known = known_labels(clean, item_codes)
         rating = clean["rating"].to_numpy(dtype=np.float64)
-        told = np.isfinite(rating)
-        counts = ItemCounts(
-            features=design,
-            concept=concept_codes[first].astype(np.int64),
-            n=np.bincount(item_codes[told], minlength=first.size).astype(np.int64),
-            k=np.bincount(item_codes[rating == 1], minlength=first.size).astype(np.int64),
-            known=known,
-            calibration=self.calibration_prior,
+        # items stand in order of first appearance there as here
+        items = RatedItems(
+            encode_ratings(clean),
+            design,
+            concept_codes[first].astype(np.int64),
+            self.calibration_prior,
         )
         self.within_item_correlation_ = (
-            self.correlation_estimator(counts)
+            self.correlation_estimator(items)
             if isinstance(self.within_item_correlation, str)
             else float(self.within_item_correlation)
         )

@@ -2,159 +2,210 @@
 
 Two raters of a hard item err together, so n answers are worth n / (1 + (n - 1) tau) independent
 ones, tau being the correlation of two raters' answers to one item given its label. The hierarchical
-model takes tau as a number; here it is estimated before that model is sampled, from a simpler one
-in which raters are exchangeable: k of n "present" answers are beta-binomial given the label, with
-intraclass correlation tau, and the label follows the calibrated prior. Which raters answered is
-left out on purpose: raters who differ do not correlate within an item.
+model takes tau as a number; here it is estimated before that model is sampled, in two steps:
+
+1. The concept prior is calibrated, with raters exchangeable: k of n "present" answers are
+   beta-binomial given the label, with a provisional tau. Without this step a prior that is wrong
+   would make raters look as if they erred together.
+2. Given the calibrated prior, raters with rates of their own on items that differ in difficulty
+   (`item_difficulty`): raters who differ do not pass for items that differ.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit
-from scipy.stats import beta
 
+from estimation.aggregation.dawid_skene import prevalence_groups
 from estimation.aggregation.density import (
     RATER_MEAN,
     RATER_MEAN_SD,
     UNKNOWN,
     CalibrationPrior,
 )
+from estimation.aggregation.difficulty_grid import explore_grid, mean_error_correlation
+from estimation.aggregation.encoding import EncodedRatings, encode_ratings
+from estimation.aggregation.features import design_matrix
+from estimation.aggregation.priors import PriorLike, prior_of_items
 from estimation.checks import FloatArray
 
-#: Values of tau that are compared.
-GRID = (0.0, 0.02, 0.04, 0.07, 0.1, 0.14, 0.18, 0.23, 0.3, 0.4, 0.55, 0.75)
-#: Prior Beta(1, 9) of tau: mean 0.1, what real crowds show, and independence not excluded.
-PRIOR = (1.0, 9.0)
+#: Correlation that the prior is calibrated with: what real crowds show.
+PROVISIONAL = 0.1
+#: Concept priors are clipped to [CLIP, 1 - CLIP].
+CLIP = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class ItemCounts:
-    """Ratings of every item, counted.
+class RatedItems:
+    """Ratings and what is known of each item beside them.
 
     Attributes
     ----------
+    ratings : EncodedRatings
+        Ratings sorted by item.
     features : ndarray, shape (n_items, n_features)
         Rows x_i, see `estimation.aggregation.density`.
     concept : ndarray, shape (n_items,), int64
         Number of each item's concept.
-    n, k : ndarray, shape (n_items,), int64
-        Ratings of the item, and those that say present.
-    known : ndarray, shape (n_items,), int64
-        Label of gold items, ``UNKNOWN`` elsewhere.
     calibration : CalibrationPrior
         Prior on the calibration.
     """
 
+    ratings: EncodedRatings
     features: FloatArray
     concept: NDArray[np.int64]
-    n: NDArray[np.int64]
-    k: NDArray[np.int64]
-    known: NDArray[np.int64]
     calibration: CalibrationPrior
 
 
-#: What estimates tau from counts; `marginal_correlation` unless another is given.
-CorrelationEstimator = Callable[[ItemCounts], float]
+#: What estimates tau; `within_item_correlation` unless another is given.
+CorrelationEstimator = Callable[[RatedItems], float]
 
 
-def marginal_correlation(counts: ItemCounts) -> float:
-    """Estimate tau by its posterior mean on a grid.
-
-    For every tau the calibration of each concept and the raters' two mean rates are put at their
-    joint mode; the height of that mode is the profile likelihood of tau, which times the prior
-    Beta(1, 9) gives the posterior. Items with one rating say nothing of tau, so with few repeated
-    ratings the estimate stays at 0.1.
+def estimate_within_item_correlation(
+    ratings: pd.DataFrame,
+    prior_of_item: PriorLike,
+    *,
+    calibration_prior: CalibrationPrior | None = None,
+) -> float:
+    """Estimate tau, the correlation of raters' errors on one item, from a ratings table.
 
     Parameters
     ----------
-    counts : ItemCounts
+    ratings : DataFrame
+        A ratings table, see `estimation.ratings.check_ratings`. Labels in a column ``gold`` are
+        taken as known.
+    prior_of_item : optional
+        Concept prior of the items, see `estimation.aggregation.priors.prior_of_items`; it is
+        calibrated, so a number for all will do.
+    calibration_prior : CalibrationPrior, optional
+        Prior on the calibration.
+
+    Returns
+    -------
+    float
+        See `within_item_correlation`.
+
+    Raises
+    ------
+    RatingsError
+        When the table does not pass the checks or items have no prior.
+    """
+    data = encode_ratings(ratings)
+    prior = prior_of_items(ratings, prior_of_item)[data.first_row]
+    group, _ = prevalence_groups(data)
+    concept = np.zeros(prior.size, dtype=np.int64) if group is None else group
+    features = design_matrix(prior, np.empty((prior.size, 0)), CLIP)
+    calibration = calibration_prior or CalibrationPrior()
+    return within_item_correlation(RatedItems(data, features, concept, calibration))
+
+
+def within_item_correlation(items: RatedItems) -> float:
+    """Estimate tau, the correlation of raters' errors on one item, by its posterior mean.
+
+    Parameters
+    ----------
+    items : RatedItems
         Ratings.
 
     Returns
     -------
     float
-        In [0, 0.75].
+        In [0, 1).
+
+    Notes
+    -----
+    The prior of the items' difficulty puts tau at about 0.1; the fewer items have several ratings,
+    the closer to it the estimate stays. In simulation (150 x 3 and 600 x 4 ratings of one concept,
+    raters alike or not, a good, a shifted or a constant prior, 4 tables each) the mean error is
+    +.02 to +.13 without any correlation, .03 at most either way at .14, and a strong one of .33 is
+    underestimated: .11 to .15 from 150 items, .22 to .24 from 600.
 
     References
     ----------
     Kish, Survey Sampling (1965), sec. 5.4, for the design effect; Williams, "The analysis of binary
     responses from toxicological experiments" (1975), for the beta-binomial model.
     """
-    if counts.n.max(initial=0) < 2:
-        return PRIOR[0] / sum(PRIOR)
-    taus = np.asarray(GRID)
-    heights = profile_log_likelihood(counts, taus)
-    # weights of a trapezium rule, the prior at 0 and elsewhere being finite for Beta(1, b)
-    widths = np.gradient(taus)
-    widths[[0, -1]] /= 2
-    weight = np.exp(heights - heights.max()) * beta.pdf(taus, *PRIOR) * widths
-    return float(weight @ taus / weight.sum())
+    logits = calibrated_logits(items, PROVISIONAL)
+    return mean_error_correlation(items.ratings, logits, explore_grid(items.ratings, logits, None))
 
 
-def profile_log_likelihood(counts: ItemCounts, taus: FloatArray) -> FloatArray:
-    """Compute the log posterior at its mode for each of several values of tau.
+def calibrated_logits(items: RatedItems, tau: float) -> FloatArray:
+    """Calibrate the concept prior by the ratings, at the mode of the beta-binomial model.
 
     Parameters
     ----------
-    counts : ItemCounts
+    items : RatedItems
         Ratings.
-    taus : ndarray, shape (m,)
-        Values of tau in [0, 1).
+    tau : float
+        Correlation of raters' answers to one item, in [0, 1).
 
     Returns
     -------
-    ndarray, shape (m,), float64
-        Up to a constant that all share.
+    ndarray, shape (n_items,), float64
+        Logit of P(present) of every item before its own ratings.
     """
-    n_features = counts.features.shape[1]
-    n_concepts = int(counts.concept.max()) + 1
-    mean, mean_sd, log_spread = counts.calibration.columns(n_features)
+    data = items.ratings
+    n = np.diff(data.starts)
+    yes = np.concatenate([[0], np.cumsum(data.answers & 1)])
+    k = yes[data.starts[1:]] - yes[data.starts[:-1]]
+    known = data.known if data.known.size else np.full(n.size, UNKNOWN)
+    pairs, row = np.unique(np.column_stack([n, k]), axis=0, return_inverse=True)
+    counts = _Counts(items, pairs, row.ravel(), known)
+    n_features = items.features.shape[1]
+    n_concepts = int(items.concept.max()) + 1
+    mean, mean_sd, log_spread = items.calibration.columns(n_features)
     spread = np.exp(log_spread)
     # population means, standardised deviations of the concepts, the raters' two mean rates
     centre = np.concatenate([mean, np.zeros(n_features * n_concepts), [RATER_MEAN] * 2])
     scale = np.concatenate([mean_sd, np.ones(n_features * n_concepts), [RATER_MEAN_SD] * 2])
-    pairs, row = np.unique(np.column_stack([counts.n, counts.k]), axis=0, return_inverse=True)
-    row = row.ravel()
-    heights = []
-    theta = centre.copy()
-    for tau in taus:
 
-        def negative(theta: FloatArray, tau: float = float(tau)) -> tuple[float, FloatArray]:
-            value, gradient = _log_likelihood(counts, pairs, row, spread, theta, tau)
-            off = (theta - centre) / scale
-            return 0.5 * float(off @ off) - value, off / scale - gradient
+    def negative(theta: FloatArray) -> tuple[float, FloatArray]:
+        value, gradient = _log_likelihood(counts, spread, theta, tau)
+        off = (theta - centre) / scale
+        return 0.5 * float(off @ off) - value, off / scale - gradient
 
-        found = minimize(negative, theta, jac=True, method="L-BFGS-B", options={"maxiter": 300})
-        theta = found.x
-        heights.append(-float(found.fun))
-    return np.array(heights)
+    found = minimize(negative, centre, jac=True, method="L-BFGS-B", options={"maxiter": 300})
+    return _logits(items, spread, found.x)
+
+
+@dataclass(frozen=True, eq=False)
+class _Counts:
+    """Items with their distinct (n, k), the row of each item among these, and known labels."""
+
+    items: RatedItems
+    pairs: NDArray[np.int64]
+    row: NDArray[np.int64]
+    known: NDArray[np.integer]
+
+
+def _logits(items: RatedItems, spread: FloatArray, theta: FloatArray) -> FloatArray:
+    p = spread.size
+    b = theta[:p, None] + spread[:, None] * theta[p:-2].reshape(p, -1)
+    logits: FloatArray = np.einsum("ip,pi->i", items.features, b[:, items.concept])
+    return logits
 
 
 def _log_likelihood(
-    counts: ItemCounts,
-    pairs: NDArray[np.int64],
-    row: NDArray[np.int64],
-    spread: FloatArray,
-    theta: FloatArray,
-    tau: float,
+    counts: _Counts, spread: FloatArray, theta: FloatArray, tau: float
 ) -> tuple[float, FloatArray]:
-    """Log likelihood and gradient; `pairs` are the distinct (n, k), `row` that of each item."""
+    """Log likelihood and its gradient."""
     p = spread.size
-    b = theta[:p, None] + spread[:, None] * theta[p:-2].reshape(p, -1)
+    items, pairs, row = counts.items, counts.pairs, counts.row
     present, d_present = _log_beta_binomial(pairs[:, 0], pairs[:, 1], expit(-theta[-2]), tau)
     absent, d_absent = _log_beta_binomial(pairs[:, 0], pairs[:, 1], expit(theta[-1]), tau)
-    z = np.einsum("ip,pi->i", counts.features, b[:, counts.concept])
+    z = _logits(items, spread, theta)
     one, zero = log_expit(z) + present[row], log_expit(-z) + absent[row]
     free = counts.known == UNKNOWN
     log_item = np.where(free, np.logaddexp(one, zero), np.where(counts.known == 1, one, zero))
     g = np.where(free, expit(one - zero), counts.known == 1)
-    slope = (g - expit(z))[:, None] * counts.features
+    slope = (g - expit(z))[:, None] * items.features
     gradient = np.empty_like(theta)
-    by_concept = np.stack([np.bincount(counts.concept, x, b.shape[1]) for x in slope.T])
+    n_concepts = theta[p:-2].size // p
+    by_concept = np.stack([np.bincount(items.concept, x, n_concepts) for x in slope.T])
     gradient[:p] = by_concept.sum(axis=1)
     gradient[p:-2] = (spread[:, None] * by_concept).ravel()
     hit, false_alarm = expit(-theta[-2]), expit(theta[-1])

@@ -5,8 +5,17 @@ from django.apps import apps
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from annotation.models import Rating, StudyEvent
+from annotation.encryption import encrypt
+from annotation.models import (
+    ApiToken,
+    IdempotencyKey,
+    PanelCredential,
+    PanelEvent,
+    Rating,
+    StudyEvent,
+)
 from annotation.services.estimates import estimate_request, estimate_run
 from tests.annotation.factories import make_study, make_user, rate_study
 
@@ -43,6 +52,33 @@ def test_every_list_and_row_opens(staff: Client, django_assert_max_num_queries) 
             response = staff.get(reverse(f"{name}_change", args=[row.pk]))
             assert response.status_code == 200, model
         assert staff.get(reverse(f"{name}_add")).status_code == 403
+
+
+def test_secrets_are_not_shown(staff: Client) -> None:
+    user = make_user()
+    now = timezone.now()
+    token = encrypt("the panel's token")
+    rows = [
+        PanelCredential.objects.create(owner=user, name="lab", token_encrypted=token),
+        ApiToken.objects.create(
+            user=user, name="laptop", prefix="nj_abcd", digest="d" * 64, expires_at=now
+        ),
+        IdempotencyKey.objects.create(
+            user=user, key="once", fingerprint="f" * 64, reply={"token": "nj_shown_once"}
+        ),
+        PanelEvent.objects.create(
+            event_id="e1", event_type="x", payload={"participant": "5f0PANELID"}, occurred_at=now
+        ),
+    ]
+    for row in rows:
+        name = row._meta.model_name
+        pages = [reverse(f"admin:annotation_{name}_change", args=[row.pk])]
+        pages.append(reverse(f"admin:annotation_{name}_changelist"))
+        for page in pages:
+            html = staff.get(page).content.decode()
+            assert str(row) in html or page != pages[0]
+            for secret in ("the panel's token", token.decode(), "d" * 64, "shown_once", "PANELID"):
+                assert secret not in html, row
 
 
 def test_ratings_cannot_be_changed_or_deleted(staff: Client) -> None:

@@ -3,20 +3,34 @@
 import csv
 import io
 import json
-from datetime import datetime
+import tracemalloc
+from datetime import UTC, datetime
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
 
+from annotation.exceptions import ArrayProblem
 from annotation.exports import (
     DRAW_COLUMNS,
     ESTIMATE_COLUMNS,
+    FORMATS,
     RATING_COLUMNS,
+    TABLES,
+    Column,
+    Kind,
+    Table,
     csv_lines,
     draw_rows,
     estimate_rows,
     estimates_document,
+    export_table,
     rater_pseudonym,
     rating_rows,
+    spreadsheet_safe,
+    spreadsheet_unsafe,
 )
 from annotation.models import Assignment, Draw, Rating
 from annotation.services.assignments import assignment_lease
@@ -117,9 +131,10 @@ def test_estimates_in_both_forms_agree() -> None:
         assert float(row["score"]) == entry["score"]
         assert (row["method"], row["explanation"]) == (entry["method"], entry["explanation"])
         assert entry["terms"] == [{"concept": entry["explanation"], "weight": 1.0}]
-    assert {row["interval_covers"] for row in rows} == {"sampling_error"}
-    assert document["run"]["interval_covers"] == "sampling_error"
-    assert "leaves out how far the labels by BRAgg" in document["run"]["interval_note"]
+    assert {row["interval_covers"] for row in rows} == {"sampling_error_and_label_uncertainty"}
+    assert document["run"]["interval_covers"] == "sampling_error_and_label_uncertainty"
+    assert "takes its error rate and the concept prior as given" in document["run"]["interval_note"]
+    assert {row["seed"] for row in rows} == {str(run.seed)}
     assert document["run"]["n_ratings"] == Rating.objects.count()
     assert document["study"]["seed"] == 0
     assert [row["method"] for row in document["leaderboard"]] == ["Good", "Bad"]
@@ -134,3 +149,116 @@ def test_late_answers_are_marked() -> None:
     )
     rows = parsed(RATING_COLUMNS, rating_rows(study))
     assert {(row["counted"], row["late"]) for row in rows} == {("false", "true")}
+
+
+def all_forms(study, name: str) -> dict[str, list[dict]]:
+    """A table in each format, read by somebody else's reader."""
+
+    def chunks(form: str) -> bytes:
+        table = export_table(study, name)
+        assert table is not None
+        return b"".join(FORMATS[form].chunks(table))
+
+    return {
+        "csv": list(csv.DictReader(io.StringIO(chunks("csv").decode(), newline=""))),
+        "jsonl": [json.loads(line) for line in chunks("jsonl").decode().splitlines()],
+        "parquet": parquet.read_table(io.BytesIO(chunks("parquet"))).to_pylist(),
+    }
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_formats_agree(name: str) -> None:
+    study = make_study()
+    rate_study(study, max_tasks=2)
+    estimate_run(run=estimate_request(study=study, aggregation="majority", enqueue=False))
+    forms = all_forms(study, name)
+    columns = [column.name for column in export_table(study, name).columns]
+    assert len(forms["jsonl"]) == len(forms["parquet"]) == len(forms["csv"]) > 0
+    for as_csv, as_json, as_parquet in zip(*forms.values(), strict=True):
+        assert list(as_json) == list(as_parquet) == list(as_csv) == columns
+        for column in columns:
+            value = as_parquet[column]
+            if isinstance(value, datetime):
+                assert datetime.fromisoformat(as_json[column]) == value
+                assert datetime.fromisoformat(as_csv[column]) == value
+                continue
+            assert as_json[column] == value
+            text = str(value).lower() if isinstance(value, bool) else value
+            if isinstance(value, float):
+                assert float(as_csv[column]) == value
+            else:
+                assert as_csv[column] == ("" if text is None else str(text))
+
+
+def test_a_spreadsheet_runs_nothing() -> None:
+    texts = ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "'=1", "''-2", "'quoted'", "cat", "", "a=b"]
+    columns = (Column("=name", Kind.TEXT), Column("number", Kind.REAL))
+    out = "".join(csv_lines(columns, [(text, -1.5) for text in texts]))
+    rows = list(csv.reader(io.StringIO(out, newline="")))
+    assert rows[0] == ["'=name", "number"]
+    assert not [row[0] for row in rows if row[0][:1] in set("=+-@\t\r")]
+    assert {row[1] for row in rows[1:]} == {"-1.5"}
+    assert [spreadsheet_unsafe(row[0]) for row in rows[1:]] == texts
+
+
+@given(st.text(alphabet="'=+-@\t\rab", max_size=6))
+def test_making_a_text_safe_can_be_taken_back(text: str) -> None:
+    assert spreadsheet_unsafe(spreadsheet_safe(text)) == text
+
+
+def test_items_carry_the_design() -> None:
+    study = make_study(redundancy=2)
+    rate_study(study)
+    rows = {row["item"]: row for row in all_forms(study, "items")["jsonl"]}
+    assert len(rows) == study.items.count()
+    for item in study.items.select_related("probe_input", "task"):
+        row = rows[str(item.public_id)]
+        assert row["inclusion_probability"] == item.inclusion_probability
+        assert (row["task"], row["position"]) == (item.task.number, item.position)
+        assert (row["input_file"], row["n_counted"]) == (item.probe_input.file, 2)
+
+
+def test_inputs_are_the_files_themselves() -> None:
+    study = make_study(n_inputs=25)
+    rows = all_forms(study, "inputs")["csv"]
+    matrix = study.explanations.first().neuron.activations
+    activations = np.load(matrix.absolute_path)
+    prior = np.load(study.concept_prior.absolute_path)
+    for unit in range(2):
+        own = [float(row[f"activation:tiny:layer1:none:{unit}"]) for row in rows]
+        assert own == activations[:, unit].tolist()
+    assert [float(row["prior:concept 1"]) for row in rows] == prior[:, 1].tolist()
+    assert {row["reference:concept 0"] for row in rows} == {"0.0", "1.0"}
+    study.concept_prior.absolute_path.unlink()
+    with pytest.raises(ArrayProblem, match="cheap model"):
+        export_table(study, "inputs")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_long_export_is_never_held_whole(form: str) -> None:
+    """20,000 rows of ratings pass; a twentieth of what they weigh together is in memory."""
+    row = tuple(
+        {
+            Kind.TEXT: "some text that a column has",
+            Kind.INTEGER: 12345,
+            Kind.REAL: 0.12345,
+            Kind.BOOLEAN: True,
+            Kind.TIME: datetime(2026, 1, 1, tzinfo=UTC),
+        }[column.kind]
+        for column in RATING_COLUMNS
+    )
+    sent = 0
+
+    def rows():
+        for number in range(20_000):
+            yield (f"study {number}", *row[1:])
+
+    for _ in FORMATS[form].chunks(Table("ratings", RATING_COLUMNS, [row])):
+        pass  # imports and caches are made before the measurement
+    tracemalloc.start()
+    for chunk in FORMATS[form].chunks(Table("ratings", RATING_COLUMNS, rows())):
+        sent += len(chunk)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sent > 100_000
+    assert peak < 8_000_000

@@ -6,12 +6,12 @@ from annotation.intervals import interval_covers, interval_note
 from annotation.models import Aggregation
 
 
-def test_only_the_hierarchical_model_covers_the_labels() -> None:
+def test_probabilities_of_labels_are_covered_votes_are_not() -> None:
     assert {name: interval_covers(name) for name in Aggregation.values} == {
         "majority": "sampling_error",
         "mean": "sampling_error",
-        "dawid_skene": "sampling_error",
-        "bragg": "sampling_error",
+        "dawid_skene": "sampling_error_and_label_uncertainty",
+        "bragg": "sampling_error_and_label_uncertainty",
         "hierarchical": "sampling_error_and_label_uncertainty",
     }
 

@@ -6,13 +6,18 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 
-def begin(page: Page, server: str, slug: str = "handwriting") -> None:
+def begin(
+    page: Page,
+    server: str,
+    slug: str = "handwriting",
+    question: str = "Does this image contain: concept",
+) -> None:
     """Go from the rater link to the first task, with the keyboard and Enter where it matters."""
     page.goto(f"{server}/r/{slug}/")
     page.get_by_role("button", name="I agree, start").press("Enter")
     expect(page.get_by_role("heading", name="How it works")).to_be_visible()
     page.get_by_role("button", name="Show me the first task").press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Does this image contain: concept")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(question)
 
 
 def enhanced(page: Page) -> None:

@@ -162,6 +162,6 @@ def test_right_to_left_mirrors_the_arrows(open_page: Open, live_server, study: S
     page.reload()  # a route sees no redirects
     enhanced(page)
     page.keyboard.press("ArrowLeft")
-    expect(page.locator("#position")).to_have_text("item 2 of 15")
+    expect(page.locator("#position")).to_have_text("image 2 of 15")
     image, overview = page.locator(".item.current img"), page.locator("#overview")
     assert overview.bounding_box()["x"] < image.bounding_box()["x"]

@@ -4,7 +4,9 @@ import re
 from collections.abc import Callable
 
 import pytest
+from django.test import testcases
 from playwright.sync_api import Page, expect
+from pytest_django.live_server_helper import LiveServer
 
 from annotation.models import (
     Assignment,
@@ -14,6 +16,8 @@ from annotation.models import (
     RatingRevision,
     Study,
 )
+from annotation.queries import assignment_items
+from tests.annotation.factories_journey import add_training, turn_into_texts
 from tests.browser.conftest import PHONE
 from tests.browser.journey import begin, enhanced, n_marked, saved, until
 
@@ -44,7 +48,7 @@ def test_a_whole_task_by_keyboard(open_page: Open, live_server, study: Study) ->
     enhanced(page)
     keys = "ynu" * 5
     for position, key in enumerate(keys, start=1):
-        expect(page.locator("#position")).to_have_text(f"item {position} of 15")
+        expect(page.locator("#position")).to_have_text(f"image {position} of 15")
         page.keyboard.press(key)
     expect(page.locator("#submit-task")).to_be_focused()
     expect(page.locator("#submit-task")).to_have_text("Submit task")
@@ -70,14 +74,14 @@ def test_undo_move_and_change(open_page: Open, live_server, study: Study) -> Non
     enhanced(page)
     for key in ("y", "y", "z"):
         page.keyboard.press(key)
-    expect(page.locator("#position")).to_have_text("item 2 of 15")
+    expect(page.locator("#position")).to_have_text("image 2 of 15")
     assert values_by_position(page)[:3] == ["present", None, None]
     page.keyboard.press("n")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
-    expect(page.locator("#position")).to_have_text("item 1 of 15")
+    expect(page.locator("#position")).to_have_text("image 1 of 15")
     page.keyboard.press("u")
-    expect(page.locator("#position")).to_have_text("item 3 of 15")
+    expect(page.locator("#position")).to_have_text("image 3 of 15")
     assert values_by_position(page)[:3] == ["cannot_tell", "absent", None]
     page.keyboard.press("Backspace")
     assert values_by_position(page)[:3] == ["present", "absent", None]
@@ -92,7 +96,7 @@ def test_radio_buttons_keep_their_own_keys(open_page: Open, live_server, study: 
     first = page.locator(".item.current input").first
     first.focus()
     page.keyboard.press("ArrowDown")
-    expect(page.locator("#position")).to_have_text("item 1 of 15")
+    expect(page.locator("#position")).to_have_text("image 1 of 15")
     assert values_by_position(page)[0] == "absent"
     saved(page)
     assert stored(page)[0] == "absent"
@@ -120,7 +124,7 @@ def test_an_incomplete_task_leads_to_the_open_item(
     page.keyboard.press("ArrowRight")
     page.keyboard.press("y")
     page.locator("#submit-task").click()
-    expect(page.locator("#position")).to_have_text("item 1 of 15")
+    expect(page.locator("#position")).to_have_text("image 1 of 15")
     expect(page.locator("#announcer")).to_have_text("14 to go")
     assert page.locator(".thumb.missing").count() == 14
     assert not Assignment.objects.filter(status=AssignmentStatus.SUBMITTED).exists()
@@ -197,7 +201,7 @@ def test_a_reload_resumes_with_what_the_server_has(
     saved(page)
     page.reload()
     enhanced(page)
-    expect(page.locator("#position")).to_have_text("item 4 of 15")
+    expect(page.locator("#position")).to_have_text("image 4 of 15")
     assert values_by_position(page)[:4] == ["present", "absent", "present", None]
 
 
@@ -315,3 +319,190 @@ def test_not_agreeing_ends_politely(open_page: Open, live_server, study: Study) 
     expect(page.get_by_role("heading", name="Thank you for your time")).to_be_visible()
     page.get_by_role("link", name="I have changed my mind").click()
     expect(page).to_have_url(re.compile(r"/r/handwriting/$"))
+
+
+class OneRequest(testcases.QuietWSGIRequestHandler):
+    """Keeps no connection open, for one that outlives its server would reach its database."""
+
+    protocol_version = "HTTP/1.0"
+
+
+class Restartable(testcases.LiveServerThread):
+    """A live server that may take up a port that was in use a moment ago."""
+
+    def _create_server(self, connections_override=None):
+        return self.server_class(
+            (self.host, self.port),
+            OneRequest,
+            allow_reuse_address=True,
+            connections_override=connections_override,
+        )
+
+
+def test_a_server_that_stops_and_starts_again(
+    open_page: Open, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(testcases, "LiveServerThread", Restartable)
+    server = LiveServer("localhost:0")
+    page = open_page()
+    page.expected.append("ERR_CONNECTION_REFUSED")
+    begin(page, server.url)
+    enhanced(page)
+    for _ in range(4):
+        page.keyboard.press("y")
+    saved(page)
+    page.wait_for_load_state("networkidle")
+    address = f"localhost:{server.thread.port}"
+    server.stop()
+    for _ in range(11):
+        page.keyboard.press("n")
+    expect(page.locator("#save-state")).to_have_attribute("data-state", "waiting")
+    page.keyboard.press("Enter")
+    again = LiveServer(address)
+    try:
+        saved(page)
+        assert stored(page) == ["present"] * 4 + ["absent"] * 11
+        page.keyboard.press("Enter")
+        expect(page.locator(".ask-side")).to_contain_text("task 2")
+        assert Assignment.objects.filter(status=AssignmentStatus.SUBMITTED).count() == 1
+        page.wait_for_load_state("networkidle")
+    finally:
+        page.goto("about:blank")
+        again.stop()
+
+
+def test_two_tabs_without_a_network_keep_each_others_answers(
+    open_page: Open, live_server, study: Study
+) -> None:
+    page = open_page()
+    page.expected.append("ERR_FAILED")
+    begin(page, live_server.url)
+    enhanced(page)
+    context = page.context
+    other = context.new_page()
+    other.goto(page.url)
+    enhanced(other)
+    context.route("**/ratings/", lambda route: route.abort())
+    page.keyboard.press("y")
+    other.locator(".thumb").nth(1).click()
+    other.keyboard.press("n")
+    page.locator(".thumb").nth(2).click()
+    page.keyboard.press("u")
+    for tab in (page, other):
+        expect(tab.locator("#save-state")).to_have_attribute("data-state", "waiting")
+        tab.close()
+    assert Rating.objects.count() == 0
+    context.unroute("**/ratings/")
+    third = context.new_page()
+    third.goto(f"{live_server.url}/r/handwriting/task/")
+    enhanced(third)
+    assert values_by_position(third)[:3] == ["present", "absent", "cannot_tell"]
+    saved(third)
+    assert stored(third)[:3] == ["present", "absent", "cannot_tell"]
+
+
+def test_back_after_the_submit_changes_nothing(open_page: Open, live_server, study: Study) -> None:
+    page = open_page()
+    begin(page, live_server.url)
+    enhanced(page)
+    for _ in range(15):
+        page.keyboard.press("y")
+    saved(page)
+    page.keyboard.press("Enter")
+    expect(page.locator(".ask-side")).to_contain_text("task 2")
+    page.go_back()
+    page.reload()
+    enhanced(page)
+    expect(page.locator(".ask-side")).to_contain_text("task 2")
+    assert Assignment.objects.count() == 2
+    assert Rating.objects.filter(value="present").count() == 15
+
+
+def test_long_texts_by_keyboard(open_page: Open, live_server, study: Study) -> None:
+    text = "word " * 1900 + "needle" + " word" * 80
+    turn_into_texts(study, text, (9500, 9506))
+    page = open_page(**PHONE)
+    begin(page, live_server.url, question="Does this text contain: concept")
+    enhanced(page)
+    expect(page.locator("#position")).to_have_text("text 1 of 15")
+    expect(page.locator(".item.current mark")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollHeight") <= 844
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    passage = page.locator(".item.current .passage")
+    passage.evaluate("e => { e.scrollTop = 0; }")
+    for key in ("Space", "ArrowDown"):
+        before = passage.evaluate("e => e.scrollTop")
+        page.keyboard.press(key)
+        until(lambda before=before: passage.evaluate("e => e.scrollTop") > before + 20)
+    expect(page.locator("#zoom")).to_be_hidden()
+    page.keyboard.press("y")
+    expect(page.locator("#position")).to_have_text("text 2 of 15")
+    expect(page.locator(".item.current mark")).to_be_in_viewport()
+    saved(page)
+    assert stored(page)[0] == "present"
+
+
+def test_training_on_a_phone_without_javascript(open_page: Open, live_server, study: Study) -> None:
+    add_training(study, ["present", "present"], pass_mark=2)
+    page = open_page(**PHONE, java_script_enabled=False)
+    page.goto(f"{live_server.url}/r/handwriting/")
+    page.get_by_role("button", name="I agree, start").click()
+    page.get_by_role("button", name="Go on to the practice").click()
+    for value in ("Absent", "Present"):
+        page.get_by_role("radio", name=value).check(force=True)
+        page.get_by_role("button", name="Answer").tap()
+        expect(page.get_by_role("status")).to_contain_text("Look closely.")
+        page.locator("a.button.primary").tap()
+    expect(page.get_by_role("heading", name="Not passed yet")).to_be_visible()
+    page.get_by_role("button", name="Try again").tap()
+    for _ in range(2):
+        page.get_by_role("radio", name="Present").check(force=True)
+        page.get_by_role("button", name="Answer").tap()
+        expect(page.get_by_role("status")).to_contain_text("That is right.")
+        page.locator("a.button.primary").tap()
+    page.get_by_role("button", name="Show me the first task").tap()
+    expect(page.get_by_role("radio")).to_have_count(45)
+
+
+def test_an_image_that_is_gone_leaves_a_note(open_page: Open, live_server, study: Study) -> None:
+    page = open_page()
+    page.expected.append("404")
+    page.route("**/task/", lambda route: (damage(), route.continue_()))
+
+    def damage() -> None:
+        held = Assignment.objects.filter(status=AssignmentStatus.LEASED).first()
+        if held is not None:
+            first = assignment_items(held)[0].item.probe_input
+            (study.dataset.absolute_root / first.file).unlink(missing_ok=True)
+
+    begin(page, live_server.url)
+    page.reload()
+    enhanced(page)
+    picture = page.locator(".item.current img")
+    # the note is a picture of 400 x 400, the images of this study have 8 x 8
+    until(lambda: picture.evaluate("e => e.naturalWidth") == 400)
+    page.keyboard.press("u")
+    saved(page)
+    assert stored(page)[0] == "cannot_tell"
+    page.wait_for_load_state("networkidle")
+
+
+def test_the_task_page_weighs_little(open_page: Open, live_server, study: Study) -> None:
+    page = open_page()
+    sizes: dict[str, int] = {}
+    page.on(
+        "requestfinished",
+        lambda request: sizes.update({request.url: sum(request.sizes().values())}),
+    )
+    begin(page, live_server.url)
+    enhanced(page)
+    sizes.clear()
+    page.context.clear_cookies(name="none")
+    page.reload()
+    enhanced(page)
+    page.wait_for_load_state("networkidle")
+    own = {url: size for url, size in sizes.items() if "/i/" not in url}
+    assert any(url.endswith("/task/") for url in own)
+    kinds = {url.rsplit(".", 1)[-1] for url in own}
+    assert {"css", "js"} <= kinds
+    assert sum(own.values()) < 100_000, own

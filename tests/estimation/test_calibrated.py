@@ -10,7 +10,6 @@ from scipy.stats import norm
 from estimation.aggregation import (
     CalibratedDawidSkene,
     DawidSkene,
-    estimate_within_item_correlation,
 )
 from estimation.aggregation.encoding import encode_ratings
 from estimation.aggregation.item_difficulty import (
@@ -143,13 +142,30 @@ def test_difficulty_is_seen_where_it_is_and_only_there(hard):
     assert fitted.difficulty_sd_ == pytest.approx(1.5, abs=0.5)
     easy = CalibratedDawidSkene().fit(simulated(0.0, n_items=600)[1])
     assert easy.within_item_correlation_ < 0.03
-    assert estimate_within_item_correlation(simulated(1.0)[1]) > 0.05
 
 
 def test_few_ratings_leave_the_correlation_at_its_prior():
     one_each = simulated(1.5, n_items=40, redundancy=1)[1]
-    assert estimate_within_item_correlation(one_each) == pytest.approx(0.1, abs=0.03)
-    assert estimate_within_item_correlation(one_each, 0.4) == pytest.approx(0.1, abs=0.03)
+    for prior in (None, 0.4):
+        fitted = CalibratedDawidSkene().fit(one_each, prior)
+        assert fitted.within_item_correlation_ == pytest.approx(0.1, abs=0.03)
+
+
+def test_the_prior_of_the_prevalence_decides_while_ratings_are_few():
+    """One rating an item says nothing of its rater, so the prior's scale sets the prevalence."""
+    _, ratings = simulated(0.0, n_items=40, redundancy=1, share=0.1)
+    found = [
+        CalibratedDawidSkene(prevalence_scale=scale).fit(ratings).prevalence_
+        for scale in (0.05, 0.2, 1.0)
+    ]
+    assert found[0] > found[1] > found[2]
+    assert found[0] > 0.35
+
+
+def test_many_ratings_overrule_the_prior_of_the_prevalence():
+    truth, ratings = simulated(0.0, n_items=600, redundancy=5, share=0.05)
+    fitted = CalibratedDawidSkene().fit(ratings)
+    assert fitted.prevalence_ == pytest.approx(truth.mean(), abs=0.03)
 
 
 def test_prevalence_and_rates_are_found():
@@ -260,6 +276,9 @@ def test_input_that_cannot_be_used():
         CalibratedDawidSkene().fit(frame([(0, "a", 1.0), (0, "a", 1.0)]))
     with pytest.raises(RatingsError, match="no prior for item 0"):
         CalibratedDawidSkene().fit(frame([(0, "a", 1.0)]), {1: 0.5})
+    for scale in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(RatingsError, match="prevalence_scale: found"):
+            CalibratedDawidSkene(prevalence_scale=scale).fit(frame([(0, "a", 1.0)]))
     for bad in ({"consensus_error": 0.5}, {"clip": 0.0}):
         with pytest.raises(RatingsError, match="consensus_error"):
             CalibratedDawidSkene(**bad).fit(frame([(0, "a", 1.0)]))

@@ -2,26 +2,26 @@
 
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from annotation.exports import (
-    DRAW_COLUMNS,
-    RATING_COLUMNS,
-    csv_lines,
-    draw_rows,
-    rating_rows,
-)
+from annotation.exceptions import ArrayProblem
+from annotation.exports import FORMATS, export_table
 from annotation.management.base import StudyCommand
+
+#: Estimates have a command of their own.
+TABLES = ("ratings", "items", "draws", "explanations", "inputs")
 
 
 class Command(StudyCommand):
-    """Write all ratings of a study as CSV, and on request the draws behind them."""
+    """Write the ratings of a study, or another table of it, with the design behind them."""
 
-    help = "Write all ratings of a study as CSV, and on request the draws behind them."
+    help = "Write the ratings of a study, or another table of it, with the design behind them."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the study and where to write."""
+        """Take the study, the table, the format and where to write."""
         super().add_arguments(parser)
+        parser.add_argument("--table", choices=TABLES, default="ratings")
+        parser.add_argument("--format", choices=list(FORMATS), default="csv")
         parser.add_argument(
             "--output", default="-", help="a file, or - for standard output (default)"
         )
@@ -32,6 +32,13 @@ class Command(StudyCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Write the files."""
         study = self.study(options)
-        self.write_lines(csv_lines(RATING_COLUMNS, rating_rows(study)), options["output"])
+        wanted = [(options["table"], options["output"])]
         if options["draws"]:
-            self.write_lines(csv_lines(DRAW_COLUMNS, draw_rows(study)), options["draws"])
+            wanted.append(("draws", options["draws"]))
+        for name, output in wanted:
+            try:
+                table = export_table(study, name)
+            except ArrayProblem as error:
+                raise CommandError(str(error)) from error
+            assert table is not None  # noqa: S101 - the parser took no other name
+            self.write_table(table, options["format"], output)

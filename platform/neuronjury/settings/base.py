@@ -27,6 +27,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "csp",
     "rest_framework",
+    "django_filters",
+    "drf_spectacular",
     "django_tasks",
     "django_tasks_db",
     "annotation",
@@ -40,6 +42,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "annotation.middleware.headers_middleware",
+    "annotation.middleware.body_limit_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -75,7 +79,7 @@ def database(default_path: Path) -> dict[str, Any]:
         # synchronous stays FULL: an acknowledged rating survives a power cut.
         configured["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
+            "timeout": 60,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
         configured["CONN_HEALTH_CHECKS"] = False
@@ -85,16 +89,16 @@ def database(default_path: Path) -> dict[str, Any]:
 DATABASES = {"default": database(DATA_DIR / "neuronjury.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Work off the request: rows in the same database, run by `manage.py db_worker`.
+# Work off the request: rows in the same database, run by `manage.py run_worker`.
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {}),
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
     )
 ]
 LOGIN_URL = "login"
@@ -102,6 +106,14 @@ LOGIN_REDIRECT_URL = "researcher:study_list"
 LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "en"
+# Of the raters' pages; a study chooses one. The words are in annotation/locale/.
+LANGUAGES = [
+    ("en", "English"),
+    ("de", "Deutsch"),
+    ("es", "Español"),
+    ("fr", "Français"),
+    ("ar", "العربية"),
+]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
@@ -131,17 +143,87 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True  # scripts read the token from the page
 CSRF_COOKIE_SAMESITE = "Lax"
 
-REST_FRAMEWORK = {
+# Where the admin is; empty: nowhere.
+NEURONJURY_ADMIN_PATH = os.environ.get("NEURONJURY_ADMIN_PATH", "admin").strip("/")
+# Our own proxies in front of the site: as many addresses of X-Forwarded-For are believed.
+NEURONJURY_PROXIES = int(os.environ.get("NEURONJURY_PROXIES", "0"))
+# Tries an address or an account has in so many seconds, counted over all server processes.
+NEURONJURY_THROTTLES = {
+    "login": (5, 15 * 60),  # of one account from one address
+    "login_address": (50, 15 * 60),
+    "login_account": (50, 60 * 60),
+    "arrival": (1000, 10 * 60),  # a class of students has one address
+    "webhook": (1200, 60),
+}
+# A body beyond this must be an upload of somebody who is logged in.
+NEURONJURY_MAX_BODY_BYTES = 16 * 1024**2
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+
+REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "EXCEPTION_HANDLER": "annotation.api.problems.problem_response",
+    "DEFAULT_SCHEMA_CLASS": "annotation.api.schema.Schema",
+    # ?format= is the format of an export, not DRF's choice of a renderer
+    "URL_FORMAT_OVERRIDE": None,
+    # of the researcher's API alone; a rater's answers are never held up by it
+    "DEFAULT_THROTTLE_RATES": {
+        "api_anonymous": "60/min",
+        "api_burst": "300/min",
+        "api_user": "10000/hour",
+    },
 }
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Neuron Jury",
+    "VERSION": "1",
+    "DESCRIPTION": "Studies of explanations of neurons: made, run, rated, estimated, exported.",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "StudyStatusName": "annotation.models.StudyStatus",
+        "RunStatusName": "annotation.models.RunStatus",
+        "RoleName": "annotation.models.Role",
+        "ChannelName": "annotation.models.Channel",
+        "OutcomeName": "annotation.models.Outcome",
+    },
+    "PREPROCESSING_HOOKS": ["annotation.api.schema.api_alone"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "annotation.api.schema.problems_added",
+    ],
+}
+
+# What the largest of a researcher's files may weigh; images of a dataset have a limit of their own.
+NEURONJURY_MAX_UPLOAD_BYTES = int(os.environ.get("NEURONJURY_MAX_UPLOAD_MB", "2048")) * 1024**2
+NEURONJURY_MAX_IMAGE_BYTES = 10 * 1024**2
+NEURONJURY_MAX_IMAGE_PIXELS = 50_000_000
+
+# Folders from which researchers may register datasets without an upload, separated by ":" (";" on
+# Windows). By default the one folder "datasets" below the data folder, which also holds secrets.
+NEURONJURY_DATASET_ROOTS = [
+    Path(root) for root in os.environ.get("NEURONJURY_DATASET_ROOTS", "").split(os.pathsep) if root
+]
+
+# Our own address, https://..., for links that commands write; pages know it from the request.
+NEURONJURY_SITE_URL = os.environ.get("NEURONJURY_SITE_URL", "")
+# Prolific's published API and the public keys of its signed links; a demo points both at the fake.
+NEURONJURY_PROLIFIC_URL = os.environ.get(
+    "NEURONJURY_PROLIFIC_URL", "https://api.prolific.com/api/v1"
+)
+NEURONJURY_PROLIFIC_JWKS_URL = os.environ.get(
+    "NEURONJURY_PROLIFIC_JWKS_URL", "https://api.prolific.com/.well-known/study/jwks.json"
+)
 
 # Only a demo or a load test lets a visitor say "I am a simulated rater"; never a paid study.
 NEURONJURY_ALLOW_SIMULATED_RATERS = False
@@ -160,5 +242,6 @@ LOGGING: dict[str, Any] = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # ArviZ says at every import which of its optional parts are not there.
-    "loggers": {"arviz": {"level": "WARNING"}},
+    # httpx writes the address of every request, and ids of a panel are in them.
+    "loggers": {"arviz": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
 }

@@ -18,6 +18,7 @@ def _local_secret_key() -> str:
 
 
 SECRET_KEY = _local_secret_key()
+NEURONJURY_ENCRYPTION_KEYS = [SECRET_KEY]
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

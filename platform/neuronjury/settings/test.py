@@ -4,8 +4,10 @@ import tempfile
 from pathlib import Path
 
 from neuronjury.settings.base import *  # noqa: F403
+from neuronjury.settings.base import REST_FRAMEWORK
 
 SECRET_KEY = "only-for-tests"  # noqa: S105
+NEURONJURY_ENCRYPTION_KEYS = ["only-for-tests-too"]
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
 DATA_DIR = Path(tempfile.mkdtemp(prefix="neuronjury-test-"))
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -13,7 +15,14 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+# a test that needs Prolific starts the fake; no test ever reaches the real one
+NEURONJURY_PROLIFIC_URL = "http://127.0.0.1:9/api/v1"
+NEURONJURY_PROLIFIC_JWKS_URL = "http://127.0.0.1:9/jwks.json"
 TASKS = {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}}
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
 STATIC_ROOT = None
+# hundreds of requests a test; the tests of the limits set their own
+REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = dict.fromkeys(
+    REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"], "1000000/min"
+)

@@ -144,7 +144,7 @@ def test_a_killed_worker_does_not_block_later_estimates(tmp_path: Path) -> None:
             ).fetchall()
 
     worker = subprocess.Popen(
-        [sys.executable, "manage.py", "db_worker", "--interval=0.1"],
+        [sys.executable, "manage.py", "run_worker", "--interval=0.1"],
         cwd=ROOT,
         env=env,
         start_new_session=True,
@@ -160,7 +160,7 @@ def test_a_killed_worker_does_not_block_later_estimates(tmp_path: Path) -> None:
     assert runs() == [("running", 1)]
     run(env, "-c", ask + "runs_reap(study=study, now=timezone.now() + 2 * RUN_LIMIT)")
     assert runs() == [("failed", 1), ("queued", 2)]
-    run(env, "manage.py", "db_worker", "--batch")
+    run(env, "manage.py", "run_worker", "--batch")
     assert runs() == [("failed", 1), ("finished", 2)]
 
 

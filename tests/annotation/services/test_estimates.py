@@ -256,7 +256,7 @@ def test_a_broken_file_fails_the_run_with_its_name_and_loses_nothing() -> None:
 def test_a_fault_of_the_software_is_kept_and_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     study = make_study()
 
-    def broken(run: EstimateRun) -> None:
+    def broken(run: EstimateRun, report: object) -> None:
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setattr(estimates, "study_score", broken)

@@ -31,6 +31,7 @@ export class Outbox {
     this.timer = null;
     this.refusal = null;
     this.memory = { url, queue: [], cleared: [] };
+    this.seen = new Set(); // client_ids that this page had or has; others in storage are another tab's
     this.load();
     window.addEventListener("online", () => this.retryNow());
     document.addEventListener("visibilitychange", () => !document.hidden && this.retryNow());
@@ -41,6 +42,7 @@ export class Outbox {
     try {
       const stored = JSON.parse(window.localStorage.getItem(this.key) ?? "null");
       if (stored) this.memory = stored;
+      this.queue.forEach((entry) => this.seen.add(entry.client_id));
     } catch (error) {
       console.info("This browser keeps no local copy of answers:", error.name);
     }
@@ -48,9 +50,12 @@ export class Outbox {
 
   store() {
     try {
-      const { queue, cleared } = this.memory;
-      if (queue.length || cleared.length) {
-        window.localStorage.setItem(this.key, JSON.stringify(this.memory));
+      // A second tab on the same task keeps its own answers here too: they stay.
+      const stored = JSON.parse(window.localStorage.getItem(this.key) ?? "null");
+      const others = (stored?.queue ?? []).filter((entry) => !this.seen.has(entry.client_id));
+      const queue = [...others, ...this.queue];
+      if (queue.length || this.cleared.length) {
+        window.localStorage.setItem(this.key, JSON.stringify({ ...this.memory, queue }));
       } else {
         window.localStorage.removeItem(this.key);
       }
@@ -67,7 +72,9 @@ export class Outbox {
   add(item, value, responseMs) {
     this.memory.queue = this.queue.filter((entry) => entry.item !== item || entry === this.sending);
     this.memory.cleared = this.cleared.filter((other) => other !== item);
-    this.queue.push({ item, value, response_ms: responseMs, client_id: newId() });
+    const entry = { item, value, response_ms: responseMs, client_id: newId() };
+    this.seen.add(entry.client_id);
+    this.queue.push(entry);
     this.store();
     this.flush();
   }

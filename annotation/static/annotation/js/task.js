@@ -1,6 +1,7 @@
 // The task page: one item large, the rest as an overview; an answer is one key or one tap, is saved
 // at once and leads on to the next item. The radio buttons of the plain form stay the only truth.
 
+import { bringMarkIntoView } from "./marks.js";
 import { Outbox, sendLeftovers } from "./outbox.js";
 
 const form = document.getElementById("task-form");
@@ -39,8 +40,16 @@ const outbox = new Outbox({
 
 // --- what the page shows ---------------------------------------------------------------------
 
+const passageOf = (item) => item.querySelector(".passage");
+
+function scrollPassage(share) {
+  const passage = passageOf(items[current]);
+  passage.scrollBy({ top: share * passage.clientHeight });
+}
+
 function show(index, { focus = false } = {}) {
-  if (index !== current) {
+  const isOther = index !== current;
+  if (isOther) {
     shownFor = 0;
     visibleSince = performance.now();
   }
@@ -48,6 +57,7 @@ function show(index, { focus = false } = {}) {
   items.forEach((item, other) => item.classList.toggle("current", other === index));
   thumbs.forEach((thumb, other) => thumb.setAttribute("aria-current", String(other === index)));
   position.textContent = fill(texts.textPosition, { number: index + 1, count: items.length });
+  if (isOther) bringMarkIntoView(passageOf(items[index]));
   if (focus) items[index].focus({ preventScroll: true });
 }
 
@@ -191,7 +201,11 @@ function onKey(event) {
     });
     const onControl = target.closest("button, a, input");
     if (!onControl || target === submitButton) actions.Enter = trySubmit;
-    if (!onControl) actions[" "] = openZoom;
+    if (!onControl) actions[" "] = passageOf(items[current]) ? () => scrollPassage(0.8) : openZoom;
+  }
+  if (passageOf(items[current]) && target.type !== "radio") {
+    actions.ArrowDown = () => scrollPassage(0.2);
+    actions.ArrowUp = () => scrollPassage(-0.2);
   }
   const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!action || (event.repeat && !event.key.startsWith("Arrow"))) return;
@@ -208,7 +222,15 @@ function setKeys(on) {
 function makeThumb(item, index) {
   const thumb = thumbTemplate.content.firstElementChild.cloneNode(true);
   const button = thumb.querySelector("button");
-  button.querySelector("img").src = item.querySelector("img").src;
+  const picture = item.querySelector(".picture img");
+  if (picture) {
+    button.querySelector("img").src = picture.src;
+  } else {
+    const number = document.createElement("span");
+    number.className = "thumb-number";
+    number.textContent = String(index + 1);
+    button.querySelector("img").replaceWith(number);
+  }
   button.addEventListener("click", () => show(index));
   overview.append(thumb);
   return button;
@@ -233,7 +255,7 @@ items.forEach((item, index) => {
     answer(index, event.target.value, { before: known[index], advance: !steppedWithin });
     steppedWithin = false;
   });
-  item.querySelector(".picture").addEventListener("click", openZoom);
+  if (!passageOf(item)) item.querySelector(".picture").addEventListener("click", openZoom);
 });
 zoom.addEventListener("click", () => zoom.close());
 document.addEventListener("keydown", onKey);

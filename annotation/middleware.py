@@ -1,0 +1,105 @@
+"""What every response carries, and what no request may weigh."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+#: Nothing here needs a camera, a place or a payment of the browser, and nothing embedded gets one.
+PERMISSIONS_POLICY = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer",
+        "autoplay",
+        "browsing-topics",
+        "camera",
+        "display-capture",
+        "encrypted-media",
+        "fullscreen",
+        "geolocation",
+        "gyroscope",
+        "magnetometer",
+        "microphone",
+        "midi",
+        "payment",
+        "picture-in-picture",
+        "publickey-credentials-get",
+        "usb",
+        "xr-spatial-tracking",
+    )
+)
+
+
+def headers_middleware(get_response: GetResponse) -> GetResponse:
+    """Add the headers that Django does not add by itself.
+
+    Parameters
+    ----------
+    get_response : callable
+        The rest of the site.
+
+    Returns
+    -------
+    callable
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        # `accessed`: a response that used no session is no researcher's, and asks for no query now
+        if (
+            "Cache-Control" not in response.headers
+            and request.session.accessed
+            and request.user.is_authenticated
+        ):
+            response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+    return middleware
+
+
+def body_limit_middleware(get_response: GetResponse) -> GetResponse:
+    """Refuse a body that is too large before any of it is read.
+
+    Only who is logged in (or says so with a token, which is checked before the body is read) may
+    send files; their content is checked by `annotation.uploads`.
+
+    Parameters
+    ----------
+    get_response : callable
+        The rest of the site.
+
+    Returns
+    -------
+    callable
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        length = _content_length(request)
+        if length > settings.NEURONJURY_MAX_BODY_BYTES:
+            multipart = request.content_type == "multipart/form-data"
+            known = "Authorization" in request.headers or request.user.is_authenticated
+            limit = settings.NEURONJURY_MAX_UPLOAD_BYTES
+            if not (multipart and known) or length > limit + settings.NEURONJURY_MAX_BODY_BYTES:
+                return _too_large(request)
+        return get_response(request)
+
+    return middleware
+
+
+def _content_length(request: HttpRequest) -> int:
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
+
+
+def _too_large(request: HttpRequest) -> HttpResponse:
+    response = render(request, "413.html", status=413)
+    response.headers["Connection"] = "close"  # the body is still on its way, and is not read
+    return response

@@ -1,0 +1,1 @@
+"""Panels: Prolific's API, its signed links, and a fake Prolific for tests and demos."""

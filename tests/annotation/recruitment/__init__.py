@@ -1,0 +1,1 @@
+"""Tests of the panel client, its signatures and the fake Prolific."""
