@@ -214,6 +214,8 @@ def test_old_rows_go_and_young_ones_stay() -> None:
     assert ThrottleWindow.objects.count() == 1
 
 
+# SQLite in memory is one connection's cache that threads lock for each other; files are not
+@pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_the_worker_runs_what_waits_and_says_goodbye() -> None:
     study = make_study()

@@ -345,7 +345,7 @@ def test_matrices_of_another_dataset_are_refused() -> None:
         ({"redundancy": 0}, "redundancy: "),
         ({"redundancy": 101}, "redundancy: "),
         ({"consent_text": ""}, "consent_text: This field cannot be blank"),
-        ({"items_per_task": 0}, "study_items_per_task"),
+        ({"items_per_task": 0}, "items_per_task: "),
     ],
 )
 def test_bad_fields(fields: dict, message: str) -> None:
