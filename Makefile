@@ -54,7 +54,8 @@ test: check  ## Everything: check, unit, statistical, PostgreSQL and browser tes
 	mkdir -p $(RESULTS) && rm -f $(RESULTS)/*.xml
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not postgres' \
 	  --junitxml $(RESULTS)/sqlite.xml
-	scripts/with-postgresql $(BIN)/python -m pytest -m 'not browser and (postgres or not slow)' \
+	scripts/with-postgresql $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup \
+	  -m 'not browser and (postgres or not slow)' \
 	  tests/annotation/concurrency tests/annotation/services tests/annotation/models \
 	  --junitxml $(RESULTS)/postgresql.xml
 

@@ -18,10 +18,9 @@ from tests.browser.researcher import log_in, violations
 
 Open = Callable[..., Page]
 SHOTS = os.environ.get("NEURONJURY_SHOTS", "")
+#: The reference is long: axe takes ten seconds for each look at it.
 LOOKS: list[dict[str, Any]] = [
     {**WIDE, "color_scheme": "light"},
-    {**WIDE, "color_scheme": "dark"},
-    {**PHONE, "color_scheme": "light"},
     {**PHONE, "color_scheme": "dark"},
 ]
 

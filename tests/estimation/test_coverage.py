@@ -13,6 +13,8 @@ from estimation.model_correlation import model_assisted_correlation, posterior_c
 from estimation.simulated_study import REGIMES, simulate_pair, simulate_study
 from estimation.simulation import simulate_raters
 
+#: One process simulates and fits each study once for all tests of it.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("coverage")]
 N_PAIRS = 16
 
 
@@ -52,7 +54,6 @@ def errors(estimates, scores):
 CHECKED = ["rare", "miscalibrated", "wrong explanation", "hard items"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["importance_weighted", "model_assisted", "combined"])
 @pytest.mark.parametrize("name", CHECKED)
 def test_intervals_cover(name, estimator):
@@ -67,7 +68,6 @@ def test_intervals_cover(name, estimator):
     assert covered >= limit
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("other", ["published", "posterior", "model_assisted"])
 @pytest.mark.parametrize("name", CHECKED)
 def test_combined_is_never_much_worse(name, other):
@@ -78,7 +78,6 @@ def test_combined_is_never_much_worse(name, other):
     assert errors(found["combined"], scores).mean() <= limit
 
 
-@pytest.mark.slow
 def test_half_the_published_error_over_the_regimes():
     ratios = [
         errors(study(name)[0]["combined"], study(name)[1]).mean()
@@ -88,7 +87,6 @@ def test_half_the_published_error_over_the_regimes():
     assert np.exp(np.mean(np.log(ratios))) < 0.4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKED)
 def test_chains_agree(name):
     _, _, model = study(name)
