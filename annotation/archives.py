@@ -1,8 +1,11 @@
 """ZIP archives that people send: no member leads out of its folder, and none is a bomb."""
 
+import os
 import shutil
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -13,11 +16,20 @@ from annotation.exceptions import UnsafePath, UploadRefused
 from annotation.uploads import FileKind, npy_checked, path_within, relative_require, upload_checked
 
 MAX_MEMBERS = 200_000
+#: Of the list of members at the archive's end, which is read into memory.
+MAX_DIRECTORY_BYTES = 64 << 20
+#: The two whose unpacking Python bounds at every read.
+COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 #: Text and masks pack well, but nothing honest of this size packs better.
 MAX_RATIO = 200
 RATIO_COUNTS_FROM = 1 << 20
 #: What file managers put into archives beside the files.
 IGNORED = ("__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini")
+_END, _END64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_END_BYTES, _END64_BYTES, _LOCATOR_BYTES = 22, 56, 20
+_ENTRY_BYTES = 46
+#: What a damaged archive makes Python raise.
+DAMAGES = (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, EOFError)
 
 
 def zip_members(
@@ -43,21 +55,22 @@ def zip_members(
     ------
     UploadRefused
         When the archive is damaged, has no files or too many, has an encrypted member, a link, two
-        members of one name, a name that leads out, or would unpack to more than it may.
+        members of one name, a name that leads out, another compression than deflate, or would
+        unpack to more than it may.
     """
     limit = max_bytes or settings.NEURONJURY_MAX_UPLOAD_BYTES
+    _directory_require(file, label)
     file.seek(0)
     try:
         with zipfile.ZipFile(file) as archive:
-            members = [one for one in archive.infolist() if not one.is_dir() and not _ignored(one)]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            every = [one for one in archive.infolist() if not one.is_dir()]
+    except (*DAMAGES, ValueError) as error:
         raise UploadRefused(f"{label}: the archive is damaged ({error}); make it again.") from error
-    if not members or len(members) > MAX_MEMBERS:
-        raise UploadRefused(
-            f"{label}: it holds {len(members)} files, expected 1 to {MAX_MEMBERS}; split it."
-        )
+    members = [one for one in every if not _ignored(one)]
+    if not members:
+        raise UploadRefused(f"{label}: it holds 0 files, expected 1 to {MAX_MEMBERS}; add some.")
     seen: set[str] = set()
-    for member in members:
+    for member in every:  # the ignored too: a reader of .npz files may open them
         _member_require(member, label)
         name = member.filename.casefold()
         if name in seen:
@@ -65,7 +78,7 @@ def zip_members(
                 f"{label}: it holds {member.filename!r} twice (or in two spellings); keep one."
             )
         seen.add(name)
-    total = sum(member.file_size for member in members)
+    total = sum(member.file_size for member in every)
     if total > limit:
         raise _bomb(label, f"it would unpack to {total / 1024**2:.0f} MB", limit)
     return members
@@ -121,7 +134,7 @@ def zip_extract(
                     upload_checked(
                         unpacked, kinds=kinds, max_bytes=max_member_bytes, name=member.filename
                     )
-    except (zipfile.BadZipFile, OSError, NotImplementedError, EOFError) as error:
+    except DAMAGES as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise UploadRefused(f"{label}: the archive is damaged ({error}); make it again.") from error
     except BaseException:
@@ -154,8 +167,56 @@ def npz_checked(file: IO[bytes], label: str, _size: int) -> None:
             try:
                 with archive.open(member) as unpacked:
                     npy_checked(unpacked, name, member.file_size)
-            except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+            except DAMAGES as error:
                 raise UploadRefused(f"{name}: it is damaged ({error}); make it again.") from error
+
+
+def _directory_require(file: IO[bytes], label: str) -> None:
+    """Count the members before Python makes an object of each.
+
+    The end record says how many there are and how long their list is. Python believes the length
+    alone, so the list is walked as well.
+    """
+    length, ends_at, count = _directory_end(file, label)
+    if length > MAX_DIRECTORY_BYTES:
+        raise UploadRefused(
+            f"{label}: the list of its files has {length / 1024**2:.0f} MB, more than "
+            f"{MAX_DIRECTORY_BYTES / 1024**2:g}; split it."
+        )
+    if length > ends_at:
+        raise _damaged(label, "the list of its files is longer than the archive")
+    file.seek(ends_at - length)
+    directory, at, found = file.read(length), 0, 0
+    while at + _ENTRY_BYTES <= length and found <= MAX_MEMBERS:
+        at += _ENTRY_BYTES + sum(struct.unpack_from("<3H", directory, at + 28))
+        found += 1
+    if (n_members := max(count, found)) > MAX_MEMBERS:
+        raise UploadRefused(
+            f"{label}: it holds {n_members} files or more, expected 1 to {MAX_MEMBERS}; split it."
+        )
+
+
+def _directory_end(file: IO[bytes], label: str) -> tuple[int, int, int]:
+    """Read the end record where Python would: length of the list, where it ends, how many."""
+    size = file.seek(0, os.SEEK_END)
+    start = max(size - _END_BYTES - (1 << 16), 0)
+    file.seek(start)
+    tail = file.read()
+    at = len(tail) - _END_BYTES
+    if at < 0 or not (tail.startswith(_END, at) and tail.endswith(b"\0\0")):
+        at = tail.rfind(_END)
+    if at < 0 or at + _END_BYTES > len(tail):
+        raise _damaged(label, "it has no end")
+    count, length = struct.unpack_from("<HI", tail, at + 10)
+    ends_at = start + at
+    file.seek(max(ends_at - _LOCATOR_BYTES - _END64_BYTES, 0))
+    before = file.read(min(ends_at, _LOCATOR_BYTES + _END64_BYTES))
+    if before[-_LOCATOR_BYTES:][:4] != _LOCATOR:
+        return length, ends_at, count
+    if len(before) != _LOCATOR_BYTES + _END64_BYTES or before[:4] != _END64:
+        raise _damaged(label, "its end is not where it says")
+    count, length = struct.unpack_from("<2Q", before, 32)
+    return length, ends_at - len(before), count
 
 
 def _ignored(member: zipfile.ZipInfo) -> bool:
@@ -167,6 +228,12 @@ def _ignored(member: zipfile.ZipInfo) -> bool:
 def _member_require(member: zipfile.ZipInfo, label: str) -> None:
     if member.flag_bits & 0x1:
         raise UploadRefused(f"{label}: {member.filename!r} is encrypted; make it without password.")
+    if member.compress_type not in COMPRESSIONS:
+        how = zipfile.compressor_names.get(member.compress_type, member.compress_type)
+        raise UploadRefused(
+            f"{label}: {member.filename!r} is packed with {how}, expected deflate or nothing; pack "
+            "it again with the usual settings."
+        )
     if stat.S_ISLNK(member.external_attr >> 16):
         raise UploadRefused(f"{label}: {member.filename!r} is a link; put the file itself there.")
     try:
@@ -176,6 +243,10 @@ def _member_require(member: zipfile.ZipInfo, label: str) -> None:
     packed, unpacked = member.compress_size, member.file_size
     if unpacked > RATIO_COUNTS_FROM and unpacked > MAX_RATIO * max(packed, 1):
         raise _bomb(label, f"{member.filename!r} packs {unpacked} bytes into {packed}", None)
+
+
+def _damaged(label: str, why: str) -> UploadRefused:
+    return UploadRefused(f"{label}: the archive is damaged ({why}); make it again.")
 
 
 def _bomb(label: str, what: str, limit: int | None) -> UploadRefused:

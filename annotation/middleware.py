@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
+#: Where tokens count, and errors are problem details.
+API = "/api/"
 #: Nothing here needs a camera, a place or a payment of the browser, and nothing embedded gets one.
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
@@ -66,8 +68,8 @@ def headers_middleware(get_response: GetResponse) -> GetResponse:
 def body_limit_middleware(get_response: GetResponse) -> GetResponse:
     """Refuse a body that is too large before any of it is read.
 
-    Only who is logged in (or says so with a token, which is checked before the body is read) may
-    send files; their content is checked by `annotation.uploads`.
+    Only who is logged in may send files, and below ``/api/`` who says so with a token: the API
+    checks it before it reads the body. Content is checked by `annotation.uploads`.
 
     Parameters
     ----------
@@ -83,7 +85,8 @@ def body_limit_middleware(get_response: GetResponse) -> GetResponse:
         length = _content_length(request)
         if length > settings.NEURONJURY_MAX_BODY_BYTES:
             multipart = request.content_type == "multipart/form-data"
-            known = "Authorization" in request.headers or request.user.is_authenticated
+            with_token = request.path_info.startswith(API) and "Authorization" in request.headers
+            known = with_token or request.user.is_authenticated
             limit = settings.NEURONJURY_MAX_UPLOAD_BYTES
             if not (multipart and known) or length > limit + settings.NEURONJURY_MAX_BODY_BYTES:
                 return _too_large(request)
@@ -100,6 +103,17 @@ def _content_length(request: HttpRequest) -> int:
 
 
 def _too_large(request: HttpRequest) -> HttpResponse:
-    response = render(request, "413.html", status=413)
+    if request.path_info.startswith(API):
+        problem = {
+            "type": "urn:neuronjury:problem:BodyTooLarge",
+            "status": 413,
+            "detail": f"The body has {_content_length(request)} bytes, more than may be sent here; "
+            "send it in parts, or upload it as a file.",
+        }
+        response: HttpResponse = JsonResponse(
+            problem, status=413, content_type="application/problem+json"
+        )
+    else:
+        response = render(request, "413.html", status=413)
     response.headers["Connection"] = "close"  # the body is still on its way, and is not read
     return response

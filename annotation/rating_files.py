@@ -18,6 +18,7 @@ from typing import IO, Any
 from annotation.exceptions import RatingFileProblem
 from annotation.exports import spreadsheet_unsafe
 from annotation.models import RatingValue
+from annotation.parquet_files import parquet_checked
 from annotation.uploads import FileKind, upload_checked
 
 KINDS = (FileKind.CSV, FileKind.JSONL, FileKind.PARQUET)
@@ -189,7 +190,7 @@ def _records(
     file: IO[bytes], text: IO[str], kind: FileKind, name: str
 ) -> tuple[list[str], Iterator[Mapping[str, Any]]]:
     if kind is FileKind.PARQUET:
-        return _parquet(file)
+        return _parquet(file, name)
     if kind is FileKind.JSONL:
         return _json_lines(text, name)
     reader = csv.DictReader(text, strict=True)
@@ -236,9 +237,12 @@ def _json_lines(text: IO[str], name: str) -> tuple[list[str], Iterator[Mapping[s
     return list(first), all_records()
 
 
-def _parquet(file: IO[bytes]) -> tuple[list[str], Iterator[Mapping[str, Any]]]:
+def _parquet(file: IO[bytes], name: str) -> tuple[list[str], Iterator[Mapping[str, Any]]]:
     from pyarrow import parquet
 
+    # all of it is kept in memory, so it may unpack to no more than a table of text may weigh
+    parquet_checked(file, name, MAX_BYTES)
+    file.seek(0)
     table = parquet.ParquetFile(file)
 
     def records() -> Iterator[Mapping[str, Any]]:

@@ -7,6 +7,7 @@ unpickles, and nothing is unpacked before its unpacked size is known.
 import hashlib
 import json
 import struct
+import tokenize
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +20,9 @@ from annotation.exceptions import UnsafePath, UploadRefused
 from annotation.images import PNG_SIGNATURE
 
 CHUNK = 1 << 20
+#: Of one part of a path, and of a whole one, with room for the folder that it lies in.
+MAX_NAME_BYTES = 255
+MAX_PATH_BYTES = 3000
 
 
 class FileKind(StrEnum):
@@ -145,8 +149,8 @@ def path_within(root: Path, relative: str) -> Path:
     Raises
     ------
     UnsafePath
-        When the name is empty, absolute, has a part ``..``, a backslash or a NUL, or when a link
-        on the way leads out of the folder.
+        When the name is empty, absolute, has a part ``..``, a backslash or a NUL, is longer than
+        file systems take, or when a link on the way leads out of the folder.
     """
     relative_require(relative)
     folder = root.resolve()
@@ -183,6 +187,29 @@ def relative_require(relative: str) -> None:
             f"path: {relative!r} is no plain name below the folder; give one relative to it, "
             "without '..', backslashes or a leading '/'."
         )
+    if name_too_long(relative):
+        raise UnsafePath(
+            f"path: {relative[:40]!r}... has more than {MAX_PATH_BYTES} bytes, or a part of more "
+            f"than {MAX_NAME_BYTES}; give it a shorter name."
+        )
+
+
+def name_too_long(path: str) -> bool:
+    """Say whether a path, or a part of it, is longer than file systems take.
+
+    Parameters
+    ----------
+    path : str
+        With ``/`` between its parts.
+
+    Returns
+    -------
+    bool
+    """
+    whole = path.encode("utf-8", "surrogatepass")
+    return len(whole) > MAX_PATH_BYTES or any(
+        len(part) > MAX_NAME_BYTES for part in whole.split(b"/")
+    )
 
 
 def _measured(file: IO[bytes], label: str, limit: int) -> tuple[int, str]:
@@ -289,8 +316,17 @@ def npy_checked(file: IO[bytes], label: str, size: int) -> None:
         version = npy.read_magic(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _fortran, dtype = read(file)
-    except (ValueError, EOFError, SyntaxError, TypeError, KeyError) as error:
-        raise _damaged(label, error) from error
+    except (  # numpy reads the header as Python: the last three come of strange brackets and signs
+        ValueError,
+        EOFError,
+        SyntaxError,
+        TypeError,
+        KeyError,
+        tokenize.TokenError,
+        MemoryError,
+        RecursionError,
+    ) as error:
+        raise _damaged(label, str(error) or type(error).__name__) from error
     if dtype.hasobject or dtype.kind not in "biuf":
         raise UploadRefused(
             f"{label}: it holds {dtype} values, not numbers; objects are pickled in such files, "
@@ -331,7 +367,14 @@ def _safetensors(file: IO[bytes], label: str, size: int) -> None:
             if key != "__metadata__"
             for start, end in [entry["data_offsets"]]
         )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise _damaged(label, error) from error
     at = 0
     for start, end in spans:
@@ -343,22 +386,9 @@ def _safetensors(file: IO[bytes], label: str, size: int) -> None:
 
 
 def _parquet(file: IO[bytes], label: str, _size: int) -> None:
-    import pyarrow
-    from pyarrow import parquet
+    from annotation.parquet_files import parquet_checked
 
-    file.seek(0)
-    try:
-        metadata = parquet.ParquetFile(file).metadata
-    except (pyarrow.ArrowException, OSError) as error:
-        raise _damaged(label, error) from error
-    packed = sum(metadata.row_group(k).total_byte_size for k in range(metadata.num_row_groups))
-    # a run of one value is stored once, so rows x columns counts as well
-    unpacked = max(packed, 8 * metadata.num_rows * metadata.num_columns)
-    if unpacked > settings.NEURONJURY_MAX_UPLOAD_BYTES:
-        raise UploadRefused(
-            f"{label}: it would unpack to {unpacked / 1024**2:.0f} MB, more than "
-            f"{settings.NEURONJURY_MAX_UPLOAD_BYTES / 1024**2:g}; split it."
-        )
+    parquet_checked(file, label, settings.NEURONJURY_MAX_UPLOAD_BYTES)
 
 
 def _text(file: IO[bytes], label: str, _size: int) -> None:

@@ -115,6 +115,22 @@ class ApiView(APIView):
         change = self.request.method not in {"GET", "HEAD", "OPTIONS"}
         return study_for(self.request.user, slug, change=change)
 
+    def access_require(self, slug: str | None = None, **_others: Any) -> None:
+        """Check that the user may do what the request asks for, before a kept reply is given.
+
+        Parameters
+        ----------
+        slug : str, optional
+            The study of the address, where it has one.
+
+        Raises
+        ------
+        Http404, PermissionDenied
+            See `study`.
+        """
+        if slug is not None:
+            self.study(slug)
+
     def owned_study(self, slug: str) -> Study:
         """Get a study of which the user is owner, or staff.
 
@@ -224,6 +240,7 @@ def once(handler: Handler) -> Handler:
                 f"{IDEMPOTENCY_HEADER}: give at most {MAX_KEY} printable characters, not "
                 f"{len(key)}; a UUID is a good key."
             )
+        self.access_require(**kwargs)  # a kept reply is for whoever may still ask for it
         row, is_new = request_begin(user=self.actor, key=key, fingerprint=_fingerprint(request))
         if not is_new:
             return Response(
@@ -248,7 +265,7 @@ def once(handler: Handler) -> Handler:
 
 
 def _fingerprint(request: Request) -> str:
-    digest = hashlib.sha256(f"{request.method} {request.path}\n".encode())
+    digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
     data = request.data
     if not hasattr(data, "lists"):
         digest.update(json.dumps(data, sort_keys=True).encode())

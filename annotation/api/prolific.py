@@ -25,7 +25,7 @@ from annotation.models import (
 )
 from annotation.queries.recruitment import submission_row, submission_rows
 from annotation.recruitment.prolific import REJECTION_CATEGORIES, SHORTEST_REJECTION, Sending
-from annotation.services.bonuses import MOST_MINOR, bonus_pay
+from annotation.services.bonuses import MOST_MINOR, bonus_pay, submission_bonus_resolve
 from annotation.services.credentials import credential_save, credential_use
 from annotation.services.prolific import (
     prolific_approve,
@@ -35,6 +35,7 @@ from annotation.services.prolific import (
     prolific_reject,
     prolific_return_request,
     prolific_transition,
+    prolific_webhooks_subscribe,
 )
 from annotation.services.submissions import submissions_reconcile
 
@@ -79,6 +80,12 @@ class BonusInput(DryRunInput):
 
     amount_minor = serializers.IntegerField(min_value=1, max_value=MOST_MINOR)
     key = serializers.CharField(max_length=100)
+
+
+class BonusResolveInput(serializers.Serializer[dict[str, Any]]):
+    """What a person has seen at Prolific of a bonus that was not answered for."""
+
+    paid = serializers.BooleanField(help_text="If not, its booking is released.")
 
 
 class AccessInput(serializers.Serializer[dict[str, Any]]):
@@ -151,6 +158,7 @@ class SubmissionSerializer(serializers.Serializer[Any]):
     ours = serializers.CharField(allow_blank=True)
     disagreement = serializers.CharField(allow_blank=True)
     may_approve = serializers.BooleanField()
+    bonuses = BonusSerializer(many=True)
 
 
 class SubmissionsFilter(serializers.Serializer[dict[str, Any]]):
@@ -232,6 +240,27 @@ class DraftView(_OfProlific):
         entry_url = request.build_absolute_uri(reverse("rater:entry", args=[slug]))
         sent = prolific_draft_create(
             recruitment=row, entry_url=entry_url, actor=self.actor, **given
+        )
+        return self.done(row, sent, **given)
+
+
+class WebhooksView(_OfProlific):
+    """``/api/studies/<slug>/prolific/webhooks/``."""
+
+    @extend_schema(request=DryRunInput, responses=DoneSerializer)
+    @once
+    def post(self, request: Request, slug: str) -> Response:
+        """Have Prolific call this site when a submission or the study changes."""
+        row = self.prolific(slug)
+        given = self.given(DryRunInput)
+        if row.credential is None:
+            raise InvalidInput("credential: enter a token of Prolific first.")
+        address = reverse("prolific_webhook", args=[row.credential.public_id])
+        sent = prolific_webhooks_subscribe(
+            credential=row.credential,
+            target_url=request.build_absolute_uri(address),
+            recruitment=row,
+            **given,
         )
         return self.done(row, sent, **given)
 
@@ -395,3 +424,18 @@ class BonusView(_OfProlific):
         bonus, sent = bonus_pay(submission=submission, actor=self.actor, **given)
         found = {"dry_run": given["dry_run"], "sent": sent, "bonus": bonus}
         return Response(BonusDone(found).data, status=status.HTTP_201_CREATED)
+
+
+class BonusResolveView(_OfProlific):
+    """``/api/studies/<slug>/prolific/submissions/<id>/bonus/resolve/``."""
+
+    pays = True
+
+    @extend_schema(request=BonusResolveInput, responses=BonusSerializer)
+    @once
+    def post(self, request: Request, slug: str, submission_id: str) -> Response:  # noqa: ARG002
+        """Say whether the submission's bonus that is in doubt was paid; this pays nothing."""
+        submission = self.submission(slug, submission_id)
+        given = self.given(BonusResolveInput)
+        bonus = submission_bonus_resolve(submission=submission, actor=self.actor, **given)
+        return Response(BonusSerializer(bonus).data)

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.api.authentication import RaterSessionAuthentication, TakesPart
+from annotation.api.parsers import SafeJSONParser
 from annotation.models import RatingValue
 from annotation.queries import item_to_rate
 from annotation.services.ratings import MAX_RESPONSE_MS, rating_save
@@ -20,6 +21,7 @@ class RatingSaveView(APIView):
 
     authentication_classes = [RaterSessionAuthentication]
     permission_classes = [TakesPart]
+    parser_classes = [SafeJSONParser]
 
     class InputSerializer(serializers.Serializer[dict[str, Any]]):
         """What the browser sends."""

@@ -114,6 +114,10 @@ class StudyView(ApiView):
 class StudyCloneView(ApiView):
     """``/api/studies/<slug>/clone/``."""
 
+    def access_require(self, slug: str | None = None, **_others: Any) -> None:
+        """Looking is enough: the copy changes nothing of the original."""
+        study_for(self.request.user, slug or "")
+
     @extend_schema(request=CloneInput, responses={201: StudySerializer})
     @once
     def post(self, request: Request, slug: str) -> Response:
@@ -121,7 +125,6 @@ class StudyCloneView(ApiView):
 
         It has no raters, ratings, members, completion codes and panel ids: those are one study's.
         """
-        # looking is enough: the copy changes nothing of the original
         study = study_for(request.user, slug)
         clone = study_clone(study=study, actor=self.actor, **self.given(CloneInput))
         return Response(study_shown(clone.slug), status=status.HTTP_201_CREATED)

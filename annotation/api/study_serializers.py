@@ -19,6 +19,8 @@ from annotation.models import (
 from annotation.permissions import studies_visible
 from annotation.queries.checklist import CheckState
 
+#: Of a search.
+MAX_WORDS = 20
 #: What a researcher chooses beside the names and the texts; all have defaults.
 CHOICES = [
     "question",
@@ -263,8 +265,8 @@ class StudyFilter(django_filters.FilterSet):  # type: ignore[misc]
         name: str,  # noqa: ARG002 - django-filter's
         value: str,
     ) -> "QuerySet[Study]":
-        """Keep the studies that have every word in slug or title."""
-        for word in value.split():
+        """Keep the studies that have every word in slug or title; the first 20 words count."""
+        for word in value.split()[:MAX_WORDS]:  # a database bounds how long a condition may be
             rows = rows.filter(Q(slug__icontains=word) | Q(title__icontains=word))
         return rows
 

@@ -19,6 +19,7 @@ from annotation.datafiles.inputs import (
 from annotation.datafiles.tables import DELIMITERS, json_lines_read, manifest_read
 from annotation.exceptions import DatasetProblem
 from annotation.models import Modality
+from annotation.uploads import path_within
 
 MANIFEST = "manifest.csv"
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
@@ -43,10 +44,13 @@ def dataset_read(path: Path, *, root: Path | None = None) -> DatasetFiles:
     ------
     DatasetProblem
         When it is none of these, or a row cannot be used; the message names the row.
+    UnsafePath
+        When the manifest of a folder is a link that leads out of it.
     """
     if path.is_dir():
         path = _inner_folder(path)
         manifest = path / MANIFEST
+        path_within(path, MANIFEST)  # no link may make a table of a file elsewhere
         return manifest_read(manifest, path) if manifest.is_file() else folder_read(path)
     folder = root or path.parent
     suffix = path.suffix.lower()

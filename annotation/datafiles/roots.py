@@ -5,7 +5,7 @@ from pathlib import Path
 from django.conf import settings
 
 from annotation.exceptions import DatasetProblem, UnsafePath
-from annotation.uploads import path_within
+from annotation.uploads import name_too_long, path_within
 
 
 def dataset_roots() -> list[Path]:
@@ -39,11 +39,16 @@ def path_allowed(given: str) -> Path:
     UnsafePath
         When it lies outside the roots, also by a link.
     DatasetProblem
-        When it is not there.
+        When it is not there, or its name is longer than any file's.
     """
     roots = [root.resolve() for root in dataset_roots()]
     if "\0" in given:
         raise UnsafePath("path: it has a NUL character; give the plain path.")
+    if name_too_long(given):
+        raise DatasetProblem(
+            f"path: {given[:40]!r}... is longer than a path can be; correct it, or give the files "
+            "shorter names."
+        )
     for root in roots:
         absolute = Path(given)
         if absolute.is_absolute():

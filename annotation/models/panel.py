@@ -56,7 +56,7 @@ class PanelSubmission(models.Model):
     recruitment = models.ForeignKey(
         Recruitment, on_delete=models.CASCADE, related_name="submissions"
     )
-    submission_id = models.CharField(max_length=60, help_text="The panel's id (SESSION_ID).")
+    submission_id = models.CharField(max_length=200, help_text="The panel's id (SESSION_ID).")
     participation = models.ForeignKey(
         Participation,
         on_delete=models.SET_NULL,

@@ -187,6 +187,13 @@ def quality_checks(
     else:
         text = f"{policy.gold_per_task} in every task."
         yield Check("gold", title, CheckState.PASS, text)
+    if preview.gold_told:
+        told, more = "; ".join(preview.gold_told[:NAMED]), len(preview.gold_told) - NAMED
+        text = (
+            f"Raters would be told the answer to items: {told}{f' and {more} more' * (more > 0)}."
+        )
+        remedy = "Remove these known answers, and add some whose input is not drawn."
+        yield _failed("told", "Training and examples", text, remedy, page)
     if policy.training_items:
         n_there = study.gold_answers.filter(use=GoldUse.TRAINING).count()
         text = f"{policy.training_items} training items asked for, {n_there} there."

@@ -58,6 +58,8 @@ class SamplingPreview:
         How long rating takes, at a few seconds an item.
     gold_problems : tuple of str
         Concepts that have too few known answers, each with what it takes.
+    gold_told : tuple of str
+        Known answers of training and examples whose item is drawn.
     policy_problem : str
         How the quality policy contradicts the study or its recruitment.
     inputs_sampled : tuple of int
@@ -74,6 +76,7 @@ class SamplingPreview:
     minutes_a_task: float = 0.0
     minutes_a_rater: float = 0.0
     gold_problems: tuple[str, ...] = ()
+    gold_told: tuple[str, ...] = ()
     policy_problem: str = ""
     inputs_sampled: tuple[int, ...] = ()
 

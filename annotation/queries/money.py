@@ -26,6 +26,7 @@ USUAL_FEES = ("33.3", "42.8")
 #: How keys of the ledger begin.
 UNDO = "undo:"
 BONUS = "bonus:"
+LATE = "late:"
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def commitment_open(recruitment: Recruitment) -> int:
 
 
 def places_booked(recruitment: Recruitment) -> int:
-    """Count the places that were ever booked and not undone.
+    """Count the places that are booked or paid; a place that was released is neither.
 
     Parameters
     ----------
@@ -207,12 +208,35 @@ def places_booked(recruitment: Recruitment) -> int:
     Returns
     -------
     int
+        Without those that were booked in addition (see `late_booked`): the panel does not count
+        them among its places.
     """
-    booked = _sum(
-        recruitment,
-        Q(kind=LedgerKind.COMMITMENT) | Q(kind=LedgerKind.RELEASE, key__startswith=UNDO),
-    )
-    return booked // place_cost(recruitment) if booked else 0
+    cost = place_cost(recruitment)
+    if not cost:
+        return 0
+    paid = recruitment.ledger.filter(kind=LedgerKind.REWARD).count()
+    return commitment_open(recruitment) // cost + paid - len(late_booked(recruitment))
+
+
+def late_booked(recruitment: Recruitment) -> set[int]:
+    """Find the submissions that were booked in addition to the places.
+
+    Parameters
+    ----------
+    recruitment : Recruitment
+        The channel.
+
+    Returns
+    -------
+    set of int
+        Their primary keys; without those whose approval the panel refused.
+    """
+    sums: dict[int, int] = {}
+    rows = recruitment.ledger.filter(key__startswith=f"{LATE}{recruitment.pk}:")
+    for key, amount in rows.values_list("key", "amount_minor"):
+        submission = int(key.split(":")[2])
+        sums[submission] = sums.get(submission, 0) + amount
+    return {submission for submission, total in sums.items() if total > 0}
 
 
 def _sum(recruitment: Recruitment, condition: Q) -> int:
@@ -239,7 +263,7 @@ def cost_estimate(
     CostEstimate
     """
     study = recruitment.study
-    n_places = (recruitment.places if places is None else places) - booked
+    n_places = max(0, (recruitment.places if places is None else places) - booked)
     cap = study.spending_cap_minor
     return CostEstimate(
         places=n_places,

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from annotation.models import (
+    BonusState,
     Outcome,
     OutcomeCode,
+    PanelBonus,
     PanelSubmission,
     Participation,
     Recruitment,
@@ -15,6 +17,8 @@ from annotation.models import (
 
 #: Somebody handed it in at the panel.
 HANDED_IN = (SubmissionStatus.AWAITING_REVIEW, SubmissionStatus.APPROVED)
+#: Whether it was paid is for a person to say.
+DOUBTFUL = (BonusState.UNCERTAIN, BonusState.BOOKED)
 LOST = (SubmissionStatus.RETURNED, SubmissionStatus.TIMED_OUT)
 
 
@@ -38,6 +42,16 @@ class SubmissionRow:
     ours: str
     disagreement: str
     may_approve: bool
+
+    @property
+    def bonuses(self) -> list[PanelBonus]:
+        """Its bonuses, the oldest first."""
+        return list(self.submission.bonuses.all())
+
+    @property
+    def has_doubtful_bonus(self) -> bool:
+        """Whether a person has to say if a bonus was paid."""
+        return any(bonus.state in DOUBTFUL for bonus in self.bonuses)
 
 
 def disagreement(submission: PanelSubmission, participation: Participation) -> str:
@@ -91,7 +105,7 @@ def submission_rows(recruitment: Recruitment, *, status: str = "") -> "QuerySet[
     rows = PanelSubmission.objects.filter(recruitment=recruitment).select_related("participation")
     if status:
         rows = rows.filter(status=status)
-    return rows.order_by("-seen_at", "-pk")
+    return rows.order_by("-seen_at", "-pk").prefetch_related("bonuses")
 
 
 def submission_row(submission: PanelSubmission) -> SubmissionRow:

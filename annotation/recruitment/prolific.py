@@ -18,6 +18,8 @@ from annotation.recruitment.certificates import tls
 
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 TRIES = 4
+#: Errors before the request left this machine.
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
@@ -212,7 +214,9 @@ class ProlificClient:
             return
         secret = reply.headers.get("X-Hook-Secret", "")
         made = _text(_document(reply), "id")
-        self._change("POST", f"/hooks/subscriptions/{_part(made)}/", {"secret": secret})
+        path = f"/hooks/subscriptions/{_part(made)}/"
+        self._change("POST", path, {"secret": secret})
+        self.sendings[-1] = Sending("POST", path, {"secret": "(not shown)"})
 
     # --- how
 
@@ -241,6 +245,7 @@ class ProlificClient:
     ) -> httpx.Response:
         wait = FIRST_WAIT_SECONDS
         trouble = ""
+        uncertain = False  # whether an earlier try may have been done
         for number in range(tries):
             if number:
                 self._sleep(min(wait, LONGEST_WAIT_SECONDS))
@@ -256,11 +261,17 @@ class ProlificClient:
             except httpx.HTTPError as error:
                 # the type alone: the text of an error may hold the whole request
                 trouble = f"it did not answer ({type(error).__name__})"
+                uncertain = uncertain or not isinstance(error, NEVER_SENT)
                 continue
             if reply.status_code == 429 or reply.status_code >= 500:
                 trouble = f"it answered {reply.status_code}"
+                uncertain = uncertain or reply.status_code >= 500
                 wait = max(wait, _retry_after(reply))
                 continue
+            if reply.status_code >= 400 and uncertain and method != "GET":
+                # it may refuse this try because an earlier one was done
+                trouble = f"it answered {reply.status_code} after no answer: {_reason(reply)}"
+                break
             if reply.status_code >= 400:
                 raise PanelRefused(
                     f"Prolific refused {method} {_path(path)} ({reply.status_code}): "
@@ -268,7 +279,7 @@ class ProlificClient:
                     status=reply.status_code,
                 )
             return reply
-        if trouble == "it answered 429":  # not done, whatever it was: the panel never began it
+        if trouble == "it answered 429" and not uncertain:  # the panel never began it
             raise PanelRefused(
                 f"Prolific takes no more requests for now ({method} {_path(path)}); "
                 "try again in a few minutes.",

@@ -24,7 +24,8 @@ ISSUER = "https://www.prolific.com"
 LEEWAY_SECONDS = 30
 LONGEST_TOKEN = 8192
 
-#: Keys are fetched anew after a day, and for an unknown key id at most once a minute.
+#: Keys are fetched anew after a day, and for an unknown key id, or after a fetch that failed, at
+#: most once a minute.
 KEYS_SECONDS = 24 * 60 * 60
 UNKNOWN_KEY_SECONDS = 60
 FETCH_SECONDS = 5.0
@@ -174,6 +175,7 @@ class _PublishedKeys:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._failed: dict[str, tuple[float, str]] = {}
 
     def document(self, key_id: str) -> dict[str, Any]:
         """Return the keys; fetch them when they are old or do not have the one that is wanted."""
@@ -186,14 +188,26 @@ class _PublishedKeys:
             )
             if age < (KEYS_SECONDS if has_key else UNKNOWN_KEY_SECONDS):
                 return kept
-            fetched = _fetch(address)
-            self._kept[address] = (time.monotonic(), fetched)
-            return fetched
+            failed_at, trouble = self._failed.get(address, (float("-inf"), ""))
+            if time.monotonic() - failed_at >= UNKNOWN_KEY_SECONDS:
+                try:
+                    fetched = _fetch(address)
+                except PanelKeysUnavailable as error:
+                    trouble = str(error)
+                    self._failed[address] = (time.monotonic(), trouble)
+                else:
+                    self._failed.pop(address, None)
+                    self._kept[address] = (time.monotonic(), fetched)
+                    return fetched
+            if has_key:  # yesterday's key still says who signed
+                return kept
+            raise PanelKeysUnavailable(trouble)
 
     def forget(self) -> None:
         """Forget the keys, as a new process would not know them."""
         with self._lock:
             self._kept.clear()
+            self._failed.clear()
 
 
 _published = _PublishedKeys()

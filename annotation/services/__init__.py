@@ -1,7 +1,7 @@
 """Every write, one room a subject; functions are keyword-only and atomic, and log what they did.
 
 A study
-    studies (made, launched, paused, closed), study_changes (edited), study_copies (cloned, deleted),
+    studies (made, launched, closed), study_changes (edited), study_copies (cloned, deleted),
     study_files (from one TOML file), launch (the launch list), members, audit and notes (its log),
     states (what its state allows)
 What it is about

@@ -52,7 +52,8 @@ def assignment_lease(*, participation: Participation) -> Assignment | None:
         None when no task is left for this rater, also because they have done as many as make a
         participation, or a person excluded them. A held lease is renewed when it is overdue. A
         lease that expired is taken up again, with its answers, as long as a slot of its task is
-        free. Otherwise see `annotation.queries.allocation.tasks_for`.
+        free. Otherwise see `annotation.queries.allocation.tasks_for`; a task that the rater
+        returned comes back only when no other is left.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def assignment_lease(*, participation: Participation) -> Assignment | None:
     for assignment in lost:
         if slot_take(assignment=assignment, study=study, status=AssignmentStatus.LEASED):
             return assignment
-    return _lease_next(row, study, now)
+    return _lease_next(row, study, now) or _take_up_returned(row, study)
 
 
 @transaction.atomic
@@ -195,7 +196,7 @@ def slot_take(*, assignment: Assignment, study: Study, status: AssignmentStatus)
     Parameters
     ----------
     assignment : Assignment
-        Expired or excluded, and locked by the caller.
+        Expired, returned or excluded, and locked by the caller.
     study : Study
         Its study.
     status : AssignmentStatus
@@ -280,6 +281,20 @@ def _lease_next(row: Participation, study: Study, now: datetime) -> Assignment |
             except (_SlotTakenError, IntegrityError):
                 # filled between the look and the lock, or the constraint had the last word
                 continue
+    return None
+
+
+def _take_up_returned(row: Participation, study: Study) -> Assignment | None:
+    """Lease a task again that the rater returned: returning tasks must not make them "all done"."""
+    returned = (
+        Assignment.objects.filter(participation=row, status=AssignmentStatus.RETURNED)
+        .select_related("task")
+        .order_by("leased_at", "pk")
+        .select_for_update(of=("self",), no_key=True)
+    )
+    for assignment in returned:
+        if slot_take(assignment=assignment, study=study, status=AssignmentStatus.LEASED):
+            return assignment
     return None
 
 

@@ -1,15 +1,20 @@
 """Bonuses at Prolific: paid at most once, though asking twice there would pay twice."""
 
+from datetime import timedelta
+
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.utils import timezone
 
 from annotation.exceptions import InvalidInput, PanelRefused, PanelUnreachable
 from annotation.models import (
     BonusState,
     PanelBonus,
     PanelSubmission,
+    Study,
     SubmissionStatus,
 )
+from annotation.queries.recruitment import DOUBTFUL
 from annotation.recruitment.prolific import ProlificClient, Sending
 from annotation.services.audit import study_event_record
 from annotation.services.credentials import client_for
@@ -17,6 +22,8 @@ from annotation.services.locks import lock
 from annotation.services.money import bonus_book, bonus_release
 
 MOST_MINOR = 100_000
+#: Longer than the requests of one bonus take: so long it may still be under way.
+UNDER_WAY = timedelta(minutes=2)
 
 
 def bonus_pay(
@@ -50,12 +57,13 @@ def bonus_pay(
     Raises
     ------
     InvalidInput
-        When the amount or the key cannot be, or the submission was given back.
+        When the amount or the key cannot be, the submission was given back, or an earlier bonus
+        for it is uncertain: a new one might pay it twice.
     SpendingCapPassed
         When it would pass the study's cap; nothing is paid.
     PanelError
         When Prolific refuses (the booking is released), or does not answer (it stays, and the
-        bonus is uncertain until a person has looked).
+        bonus is uncertain until a person has looked, see `bonus_resolve`).
     """
     if not 1 <= amount_minor <= MOST_MINOR:
         raise InvalidInput(f"amount_minor: {amount_minor} is not between 1 and {MOST_MINOR}.")
@@ -93,6 +101,84 @@ def bonus_pay(
         amount_minor=amount_minor,
     )
     return bonus, client.sendings
+
+
+@transaction.atomic
+def bonus_resolve(*, bonus: PanelBonus, paid: bool, actor: AbstractBaseUser) -> PanelBonus:
+    """Record what a person has seen at Prolific of a bonus that was not answered for.
+
+    Parameters
+    ----------
+    bonus : PanelBonus
+        One that is uncertain, or was booked and never sent.
+    paid : bool
+        Whether it was paid; if not, its booking is released.
+    actor : User
+        Who has looked.
+
+    Returns
+    -------
+    PanelBonus
+
+    Raises
+    ------
+    InvalidInput
+        When it is decided already, or so new that it may still be under way.
+    """
+    recruitment = bonus.submission.recruitment
+    study = lock(Study.objects.all(), pk=recruitment.study_id)
+    row = lock(PanelBonus.objects.select_related("submission"), pk=bonus.pk)
+    if row.state not in DOUBTFUL:
+        raise InvalidInput(
+            f"bonus: that for {row.submission.submission_id} is {row.state} already; only one that "
+            "is uncertain can be decided."
+        )
+    if timezone.now() - row.created_at < UNDER_WAY:
+        raise InvalidInput(
+            "bonus: it is so new that Prolific may still be at it; look there again in two minutes."
+        )
+    _state_save(row, BonusState.PAID if paid else BonusState.REFUSED)
+    if not paid:
+        bonus_release(bonus=row, note="a person saw that the bonus was not paid")
+    study_event_record(
+        study=study,
+        action="bonus decided by a person",
+        actor=actor,
+        submission=row.submission.submission_id,
+        amount_minor=row.amount_minor,
+        paid=paid,
+    )
+    return row
+
+
+def submission_bonus_resolve(
+    *, submission: PanelSubmission, paid: bool, actor: AbstractBaseUser
+) -> PanelBonus:
+    """Record what a person has seen at Prolific of a submission's bonus that is in doubt.
+
+    Parameters
+    ----------
+    submission : PanelSubmission
+        Whose work the bonus is for.
+    paid : bool
+        Whether it was paid.
+    actor : User
+        Who has looked.
+
+    Returns
+    -------
+    PanelBonus
+
+    Raises
+    ------
+    InvalidInput
+        When none of its bonuses is in doubt, or see `bonus_resolve`.
+    """
+    found = PanelBonus.objects.filter(submission=submission, state__in=DOUBTFUL)
+    bonus = found.select_related("submission__recruitment").order_by("-state", "pk").first()
+    if bonus is None:
+        raise InvalidInput(f"submission: no bonus for {submission.submission_id} is in doubt.")
+    return bonus_resolve(bonus=bonus, paid=paid, actor=actor)
 
 
 def _pay(

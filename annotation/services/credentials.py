@@ -5,6 +5,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import Q
 from django.views.decorators.debug import sensitive_variables
 
 from annotation.encryption import decrypt, encrypt
@@ -43,16 +44,20 @@ def credential_save(
     Raises
     ------
     InvalidInput
-        When the name or the token is empty, too long, or has spaces in it.
+        When the name or the token is empty or too long, or the token has spaces or other
+        characters in it than ASCII's.
     """
     name, token = name.strip(), token.strip()
     if not 0 < len(name) <= LONGEST_NAME:
         raise InvalidInput(f"name: give 1 to {LONGEST_NAME} characters, to tell tokens apart.")
     if not 0 < len(token) <= LONGEST_TOKEN or any(
-        c.isspace() or not c.isprintable() for c in token
+        c.isspace() or not c.isprintable() or not c.isascii() for c in token
     ):
         # the token itself stays out of the message
-        raise InvalidInput("token: copy it whole from Prolific's page, without spaces.")
+        raise InvalidInput(
+            "token: copy it whole from Prolific's page, without spaces or "
+            "other characters than a keyboard in English has."
+        )
     row, _ = PanelCredential.objects.update_or_create(
         owner_id=owner.pk,
         name=name,
@@ -108,13 +113,16 @@ def webhook_secret_save(*, credential: PanelCredential, secret: str) -> None:
     Parameters
     ----------
     credential : PanelCredential
-        Whose workspace it is.
+        Whose workspace it is. The owner's other tokens of the workspace get the secret as well,
+        for a workspace has one.
     secret : str
         From Prolific.
     """
     row = lock(PanelCredential.objects.all(), pk=credential.pk)
-    row.webhook_secret_encrypted = encrypt(secret)
-    row.save(update_fields=["webhook_secret_encrypted"])
+    same = Q(pk=row.pk)
+    if row.workspace_id:
+        same |= Q(owner=row.owner_id, workspace_id=row.workspace_id)
+    PanelCredential.objects.filter(same).update(webhook_secret_encrypted=encrypt(secret))
 
 
 def webhook_secret(public_id: UUID) -> tuple[PanelCredential, str] | None:

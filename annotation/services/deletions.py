@@ -9,11 +9,16 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
+from django.db.models import ProtectedError, TextField
+from django.db.models.functions import Cast
 
 from annotation.exceptions import InvalidInput
 from annotation.models import (
     Assignment,
     AssignmentStatus,
+    IdempotencyKey,
+    PanelEvent,
+    PanelSubmission,
     Participation,
     Rater,
     RaterDeletion,
@@ -38,7 +43,7 @@ def rater_delete(*, rater: Rater, actor: AbstractBaseUser, note: str = "") -> Ra
         Whose data: ratings with their revisions, assignments, training, attention checks,
         screening answers, reviews, exclusions, participations, browser sessions. Slots are free at
         once. Ledger entries and the panel's submissions stay, without a participation: what was
-        paid was paid.
+        paid was paid. Of the panel's events and of kept API replies goes what names the rater.
     actor : User
         Who deletes.
     note : str
@@ -52,19 +57,27 @@ def rater_delete(*, rater: Rater, actor: AbstractBaseUser, note: str = "") -> Ra
     Raises
     ------
     InvalidInput
-        When the rater is deleted already, or the note too long.
+        When the rater is deleted already, arrived in a study at this moment, or the note is too
+        long.
     """
     text = note_checked(note)
-    try:
-        row = lock(Rater.objects.all(), pk=rater.pk)
-    except Rater.DoesNotExist as error:
-        raise InvalidInput("rater: there is no such rater any more.") from error
+    # submission, participation, rater: in the order in which arrivals and the panel's words lock
+    list(
+        PanelSubmission.objects.filter(participation__rater=rater.pk)
+        .order_by("pk")
+        .select_for_update(of=("self",), no_key=True)
+        .values_list("pk", flat=True)
+    )
     participations = list(
-        Participation.objects.filter(rater=row)
+        Participation.objects.filter(rater=rater.pk)
         .select_related("study")
         .order_by("pk")
         .select_for_update(of=("self",), no_key=True)
     )
+    try:
+        row = lock(Rater.objects.all(), pk=rater.pk)
+    except Rater.DoesNotExist as error:
+        raise InvalidInput("rater: there is no such rater any more.") from error
     assignments = list(
         Assignment.objects.filter(participation__in=participations)
         .order_by("pk")
@@ -100,7 +113,12 @@ def rater_delete(*, rater: Rater, actor: AbstractBaseUser, note: str = "") -> Ra
     ratings.delete()
     Assignment.objects.filter(pk__in=[one.pk for one in assignments]).delete()
     Participation.objects.filter(pk__in=[one.pk for one in participations]).delete()
-    row.delete()
+    try:
+        row.delete()
+    except ProtectedError as error:  # a participation that was made after the look at them
+        raise InvalidInput("rater: they arrived again just now; try once more.") from error
+    _events_forget(row)
+    _replies_forget({row.public_id, *(one.public_id for one in participations)})
     _sessions_forget({one.public_id for one in participations})
     return record
 
@@ -131,6 +149,21 @@ def rater_find(*, pseudonym: str) -> Rater:
         number = "no rater" if not found else "several raters"
         raise InvalidInput(f"rater: {number} begin with {text!r}; give the whole id.")
     return found[0]
+
+
+def _events_forget(rater: Rater) -> None:
+    """Take the rater's hash out of the panel's events; that they came stays known."""
+    events = PanelEvent.objects.filter(payload__participant_hash=rater.external_id_hash)
+    for event in events.order_by("pk").select_for_update(of=("self",), no_key=True):
+        event.payload.pop("participant_hash")
+        event.save(update_fields=["payload"])
+
+
+def _replies_forget(public_ids: Collection[UUID]) -> None:
+    """Delete the kept replies of the API that name one of the ids."""
+    replies = IdempotencyKey.objects.annotate(text=Cast("reply", TextField()))
+    for public_id in public_ids:
+        replies.filter(text__contains=str(public_id)).delete()
 
 
 def _sessions_forget(participations: Collection[UUID]) -> None:

@@ -175,12 +175,13 @@ def runs_reap(*, study: Study | None = None, now: datetime | None = None) -> int
             if run.worker in killed
             else f"the run was not done after {minutes} minutes"
         )
-        if not _fail(run, f"The worker stopped: {why}."):
-            continue
-        n_reaped += 1
-        if run.attempt >= MAX_ATTEMPTS:
-            continue
+        # both or neither: a run that failed alone would never be made again
         with transaction.atomic():
+            if not _fail(run, f"The worker stopped: {why}."):
+                continue
+            n_reaped += 1
+            if run.attempt >= MAX_ATTEMPTS:
+                continue
             again, created = _waiting_or_new(
                 run.study,
                 run.aggregation,
@@ -189,8 +190,8 @@ def runs_reap(*, study: Study | None = None, now: datetime | None = None) -> int
                 seed=run.seed,
                 live=run.live,
             )
-        if created:
-            _enqueue(again)
+            if created:
+                _enqueue(again)
     return n_reaped
 
 

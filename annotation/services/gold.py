@@ -13,6 +13,7 @@ from annotation.models import (
     Concept,
     GoldAnswer,
     GoldUse,
+    Item,
     ProbeInput,
     RatingValue,
     Study,
@@ -74,7 +75,8 @@ def gold_answers_add(
         A draft; examples may be added until it is closed.
     answers : sequence of NewGoldAnswer
         One that is there already, with the same value and use, changes nothing but its feedback.
-        An input that the design draws anyway is rated as every other and not hidden as gold.
+        An input that the design draws anyway is rated as every other and not hidden as gold; a
+        training answer or an example must not be of such an item.
     actor : User
         Who knows them.
 
@@ -96,6 +98,7 @@ def gold_answers_add(
     inputs = _inputs(row, {answer.input_index for answer in answers})
     standing = _standing(row)
     uses = {index: gold.use for (_, index), gold in standing.items()}
+    asked = _asked(row, set(inputs))
     problems: list[str] = []
     added: list[GoldAnswer] = []
     fresh: list[GoldAnswer] = []
@@ -103,6 +106,11 @@ def gold_answers_add(
         text = answer.concept.strip()
         old = standing.get((text, answer.input_index))
         problem = _problem(row, answer, concepts, inputs, old, uses)
+        if not problem and old is None and (text, answer.input_index) in asked:
+            problem = (
+                f"{text!r} at input {answer.input_index} is an item of the study, and an example "
+                "would tell raters its answer; choose an input that is no item."
+            )
         if problem:
             problems.append(f"answer {number}: {problem}")
             continue
@@ -273,6 +281,18 @@ def _indices(study: Study, names: set[str]) -> dict[str, int]:
 def _standing(study: Study) -> dict[tuple[str, int], GoldAnswer]:
     rows = GoldAnswer.objects.filter(study=study).select_related("concept", "probe_input")
     return {(row.concept.text, row.probe_input.index): row for row in rows}
+
+
+def _asked(study: Study, indices: set[int]) -> set[tuple[str, int]]:
+    """Which pairs of a launched study raters are asked; a draft has no items yet."""
+    wanted = sorted(indices)
+    found: set[tuple[str, int]] = set()
+    for start in range(0, len(wanted), BATCH):
+        rows = Item.objects.filter(
+            study=study, probe_input__index__in=wanted[start : start + BATCH]
+        )
+        found.update(rows.values_list("concept__text", "probe_input__index"))
+    return found
 
 
 def _problem(

@@ -1,6 +1,6 @@
 """Where gold items are hidden: which known answers go into which task of a concept."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from annotation import science
@@ -78,6 +78,34 @@ def gold_usable(study: Study, drawn: Iterable[tuple[int, int]]) -> dict[int, lis
         if (concept, index) not in sampled:
             usable.setdefault(concept, []).append(PlannedGold(index, value))
     return usable
+
+
+def gold_told(study: Study, drawn: Collection[tuple[int, int]]) -> list[str]:
+    """Name the known answers that raters are shown and then asked: training, examples.
+
+    Parameters
+    ----------
+    study : Study
+        A draft.
+    drawn : collection of (int, int)
+        Concepts (primary keys) and inputs (indices) of the sample.
+
+    Returns
+    -------
+    list of str
+        Concept, input and use of each.
+    """
+    rows = (
+        GoldAnswer.objects.filter(study=study)
+        .exclude(use=GoldUse.HIDDEN)
+        .order_by("concept__text", "probe_input__index")
+        .values_list("concept_id", "concept__text", "probe_input__index", "use")
+    )
+    return [
+        f"{text!r} at input {index} ({use})"
+        for concept, text, index, use in rows
+        if (concept, index) in drawn
+    ]
 
 
 def gold_hidden(

@@ -10,6 +10,7 @@ from annotation.models import (
     HOLDING,
     Assignment,
     Channel,
+    Exclusion,
     Item,
     ProbeInput,
     Rating,
@@ -155,6 +156,13 @@ class _Planner:
                 "rater__external_id_hash", "item", "client_id"
             )
         }
+        self.excluded = set(
+            Exclusion.objects.filter(
+                participation__study=study,
+                participation__channel=Channel.IMPORTED,
+                lifted_at__isnull=True,
+            ).values_list("participation__rater__external_id_hash", flat=True)
+        )
         self.n_there = 0
         self.refused: list[Refusal] = []
         self.reasons: Counter[str] = Counter()
@@ -220,9 +228,13 @@ class _Planner:
             )
             return None
         client_id = _client_id(self.study, old, index, value)
-        before = self.answers.get((rater_hash(old.rater), item))
+        rater = rater_hash(old.rater)
+        before = self.answers.get((rater, item))
         if before == client_id:
             self.n_there += 1
+            return None
+        if rater in self.excluded:
+            self._refuse(old, "its rater is excluded here; lift the exclusion first")
             return None
         if before is not None:
             self._refuse(old, "an earlier import has another answer of this rater to the item")

@@ -87,6 +87,13 @@ def ratings_import(*, study: Study, file: RatingFile, actor: AbstractBaseUser) -
     """
     row = lock(Study.objects.all(), pk=study.pk)
     state_require(row, "ratings can be imported", StudyStatus.OPEN, StudyStatus.PAUSED)
+    # an exclusion of an imported rater is in force before the plan looks, or waits until the end
+    list(
+        Participation.objects.filter(study=row, channel=Channel.IMPORTED)
+        .order_by("pk")
+        .select_for_update(of=("self",), no_key=True)
+        .values_list("pk", flat=True)
+    )
     # whoever leases one of these tasks meanwhile has it before this lock, or waits until the end
     list(
         Task.objects.filter(study=row)

@@ -37,6 +37,8 @@ from annotation.uploads import ARRAYS, IMAGES, TEXTS, FileKind, path_within, upl
 LABELS = "labels"
 TABLES = frozenset({FileKind.CSV, FileKind.JSONL, FileKind.TEXT})
 CHUNK = 1 << 20
+#: Room for what is put around the name while the file is written.
+MAX_NAME_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -376,6 +378,11 @@ def _name(file: Any) -> str:
     name = PurePosixPath(PureWindowsPath(file.name or "").name).name
     if not name:
         raise UploadRefused("files: a file came without a name; name it.")
+    if (n_bytes := len(name.encode("utf-8", "surrogatepass"))) > MAX_NAME_BYTES:
+        raise UploadRefused(
+            f"files: the name {name[:40]!r}... has {n_bytes} bytes, more than {MAX_NAME_BYTES}; "
+            "shorten it."
+        )
     return name
 
 

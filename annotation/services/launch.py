@@ -93,6 +93,7 @@ def _counted(study: Study, plan: SamplingPlan) -> SamplingPreview:
         minutes_a_task=minutes,
         minutes_a_rater=minutes * (limit or -(-in_all // max(n_raters, 1))),
         gold_problems=tuple(plan.gold_problems),
+        gold_told=tuple(plan.gold_told),
         policy_problem=_policy_problem(study),
         inputs_sampled=tuple(
             sorted({sampled.index for task in plan.tasks for sampled in task.inputs})

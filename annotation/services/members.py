@@ -5,7 +5,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from annotation.exceptions import InvalidInput
-from annotation.models import Role, Study, StudyMember
+from annotation.models import Recruitment, Role, Study, StudyMember
 from annotation.services.audit import study_event_record
 from annotation.services.locks import lock
 
@@ -53,6 +53,8 @@ def member_set(*, study: Study, username: str, role: str, actor: AbstractBaseUse
     elif member.role != role:
         before, member.role = member.role, role
         member.save(update_fields=["role"])
+        if role == Role.VIEWER:
+            _access_withdraw(member, actor)
         study_event_record(
             study=row, action="member changed", actor=actor, user=name, role=[before, role]
         )
@@ -81,7 +83,20 @@ def member_remove(*, study: Study, username: str, actor: AbstractBaseUser) -> No
     member = StudyMember.objects.filter(study=row, user__username=username).first()
     if member is None:
         raise InvalidInput(f"username: {username!r} is no member of the study; reload the page.")
+    _access_withdraw(member, actor)
     member.delete()
     study_event_record(
         study=row, action="member removed", actor=actor, user=username, role=member.role
     )
+
+
+def _access_withdraw(member: StudyMember, actor: AbstractBaseUser) -> None:
+    """Take a member's own access to a panel off the study: others spend with it no more."""
+    rows = Recruitment.objects.filter(study=member.study_id, credential__owner=member.user_id)
+    if rows.update(credential=None):
+        study_event_record(
+            study=member.study,
+            action="panel access withdrawn",
+            actor=actor,
+            user=member.user.get_username(),
+        )

@@ -3,11 +3,16 @@
 Every booking locks the study's row first, so that no two of them see the same room under the cap.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.utils import timezone
 
-from annotation.exceptions import SpendingCapPassed
+from annotation.exceptions import InvalidInput, SpendingCapPassed
 from annotation.models import (
+    BonusState,
     LedgerEntry,
     LedgerKind,
     PanelBonus,
@@ -17,8 +22,10 @@ from annotation.models import (
     SubmissionStatus,
 )
 from annotation.queries.money import (
+    LATE,
     UNDO,
     commitment_open,
+    late_booked,
     ledger_total,
     minor,
     place_cost,
@@ -47,9 +54,9 @@ def commitment_book(
     Parameters
     ----------
     recruitment : Recruitment
-        The channel.
+        The channel, with the pay that the caller has looked at.
     places : int
-        How many in all; those that are booked already are not booked again.
+        How many in all; those that are booked or paid already are not booked again.
     actor : User or None
         Who spends it.
 
@@ -60,11 +67,18 @@ def commitment_book(
 
     Raises
     ------
+    InvalidInput
+        When the pay was changed after the caller had read it; nothing is booked.
     SpendingCapPassed
         When there is no cap, or they would cost more than it allows; nothing is booked.
     """
     study = lock(Study.objects.all(), pk=recruitment.study_id)
     row = Recruitment.objects.get(pk=recruitment.pk)
+    for name in ("reward_minor", "fee_percent"):
+        if getattr(row, name) != getattr(recruitment, name):
+            raise InvalidInput(
+                f"{name}: somebody changed it to {getattr(row, name)} just now; look at it again."
+            )
     new = places - places_booked(row)
     if new <= 0 or not place_cost(row):
         return 0
@@ -103,12 +117,13 @@ def commitment_undo(
     study = lock(Study.objects.all(), pk=recruitment.study_id)
     row = Recruitment.objects.get(pk=recruitment.pk)
     surplus = places_booked(row) - places
-    if surplus <= 0:
+    amount = min(surplus * place_cost(row), commitment_open(row))
+    if amount <= 0:
         return
     _book(
         study,
         LedgerKind.RELEASE,
-        -surplus * place_cost(row),
+        -amount,
         key=f"{UNDO}{row.pk}:{_number(row, LedgerKind.RELEASE)}",
         recruitment=row,
         actor=actor,
@@ -117,13 +132,127 @@ def commitment_undo(
 
 
 @transaction.atomic
-def commitment_settle(*, recruitment: Recruitment) -> int:
+def commitment_late_book(
+    *,
+    recruitment: Recruitment,
+    submissions: Sequence[PanelSubmission],
+    actor: AbstractBaseUser | None,
+) -> list[PanelSubmission]:
+    """Book what the approval of submissions costs beyond the places that are booked.
+
+    The place of one that timed out has gone to another rater, so that both are paid.
+
+    Parameters
+    ----------
+    recruitment : Recruitment
+        The channel.
+    submissions : sequence of PanelSubmission
+        Of the channel, timed out or waiting for review.
+    actor : User or None
+        Who approves them.
+
+    Returns
+    -------
+    list of PanelSubmission
+        Those that were booked now, for `commitment_late_undo`.
+
+    Raises
+    ------
+    SpendingCapPassed
+        When they would cost more than the cap allows; nothing is booked.
+    """
+    study = lock(Study.objects.all(), pk=recruitment.study_id)
+    row = Recruitment.objects.get(pk=recruitment.pk)
+    cost, booked = place_cost(row), late_booked(row)
+    if not cost:
+        return []
+    fresh = list(
+        row.submissions.filter(pk__in=[submission.pk for submission in submissions]).exclude(
+            pk__in=booked
+        )
+    )
+    late = [one for one in fresh if one.status == SubmissionStatus.TIMED_OUT]
+    waiting = [one for one in fresh if one.status == SubmissionStatus.AWAITING_REVIEW]
+    # of all that wait: another's approval may have been asked for, and not be known here yet
+    n_waiting = (
+        row.submissions.filter(status=SubmissionStatus.AWAITING_REVIEW)
+        .exclude(pk__in=booked)
+        .count()
+    )
+    n_late_open = row.submissions.filter(
+        pk__in=booked, status__in=(*OUTSTANDING, SubmissionStatus.TIMED_OUT)
+    ).count()
+    n_short = max(0, n_waiting + n_late_open - commitment_open(row) // cost)
+    chosen = late + waiting[:n_short]
+    if not chosen:
+        return []
+    _cap_require(study, len(chosen) * cost, f"{len(chosen)} submissions without a booked place")
+    for submission in chosen:
+        _book(
+            study,
+            LedgerKind.COMMITMENT,
+            cost,
+            key=_late_key(row, submission),
+            recruitment=row,
+            submission=submission,
+            actor=actor,
+            note="approved beyond the places that are booked",
+        )
+    return chosen
+
+
+@transaction.atomic
+def commitment_late_undo(
+    *,
+    recruitment: Recruitment,
+    submissions: Sequence[PanelSubmission],
+    actor: AbstractBaseUser | None,
+) -> None:
+    """Release what was booked for approvals that the panel refused.
+
+    Parameters
+    ----------
+    recruitment : Recruitment
+        The channel.
+    submissions : sequence of PanelSubmission
+        From `commitment_late_book`.
+    actor : User or None
+        Who tried.
+    """
+    study = lock(Study.objects.all(), pk=recruitment.study_id)
+    row = Recruitment.objects.get(pk=recruitment.pk)
+    booked = late_booked(row)
+    paid = SubmissionStatus.APPROVED
+    for submission in row.submissions.filter(pk__in=[one.pk for one in submissions]):
+        if submission.pk in booked and submission.status != paid:
+            _book(
+                study,
+                LedgerKind.RELEASE,
+                -place_cost(row),
+                key=_late_key(row, submission),
+                recruitment=row,
+                submission=submission,
+                actor=actor,
+                note="the panel refused the approval",
+            )
+
+
+def _late_key(row: Recruitment, submission: PanelSubmission) -> str:
+    start = f"{LATE}{row.pk}:{submission.pk}:"
+    return f"{start}{LedgerEntry.objects.filter(key__startswith=start).count() + 1}"
+
+
+@transaction.atomic
+def commitment_settle(*, recruitment: Recruitment, as_of: datetime) -> int:
     """Release what a study that has ended at the panel cannot cost any more.
 
     Parameters
     ----------
     recruitment : Recruitment
         The channel. While the panel lets new raters in, nothing is released.
+    as_of : datetime
+        When the panel's word that it ended was so. Nothing is released when places were booked
+        since, or an action is under way: the word may be older than they are.
 
     Returns
     -------
@@ -134,7 +263,14 @@ def commitment_settle(*, recruitment: Recruitment) -> int:
     row = Recruitment.objects.get(pk=recruitment.pk)
     if row.panel_status not in ENDED:
         return 0
+    if row.busy_until is not None and row.busy_until > timezone.now():
+        return 0
+    if row.ledger.filter(kind=LedgerKind.COMMITMENT, at__gte=as_of).exists():
+        return 0
     unpaid = row.submissions.filter(status__in=OUTSTANDING).count()
+    unpaid += row.submissions.filter(
+        status=SubmissionStatus.TIMED_OUT, pk__in=late_booked(row)
+    ).count()
     if row.panel_status != "COMPLETED":  # a rejected place may be filled anew
         unpaid += row.submissions.filter(status=SubmissionStatus.REJECTED).count()
     surplus = commitment_open(row) - unpaid * place_cost(row)
@@ -227,6 +363,8 @@ def bonus_book(
 
     Raises
     ------
+    InvalidInput
+        When nobody knows yet whether another bonus of the submission was paid.
     SpendingCapPassed
         When it would pass the cap; nothing is booked.
     """
@@ -235,6 +373,11 @@ def bonus_book(
     existing = PanelBonus.objects.filter(key=key).first()
     if existing is not None:
         return existing, False
+    if PanelBonus.objects.filter(submission=submission, state=BonusState.UNCERTAIN).exists():
+        raise InvalidInput(
+            f"submission: it is uncertain whether an earlier bonus for {submission.submission_id} "
+            "was paid; look at Prolific, and say here which it is, before you pay another one."
+        )
     fee = place_fee(row, amount_minor)
     _cap_require(study, amount_minor + fee, "the bonus and its fee")
     bonus = PanelBonus.objects.create(
@@ -256,13 +399,15 @@ def bonus_book(
 
 
 @transaction.atomic
-def bonus_release(*, bonus: PanelBonus) -> None:
-    """Release a bonus that the panel refused to pay.
+def bonus_release(*, bonus: PanelBonus, note: str = "the panel refused the bonus") -> None:
+    """Release a bonus that was not paid.
 
     Parameters
     ----------
     bonus : PanelBonus
         Booked before; releasing it again changes nothing.
+    note : str
+        Why, for the ledger.
     """
     submission = PanelSubmission.objects.get(pk=bonus.submission_id)
     row = Recruitment.objects.get(pk=submission.recruitment_id)
@@ -278,7 +423,7 @@ def bonus_release(*, bonus: PanelBonus) -> None:
         key=key,
         submission=submission,
         actor=bonus.actor,
-        note="the panel refused the bonus",
+        note=note,
     )
 
 

@@ -174,8 +174,22 @@ def events_process_waiting(*, limit: int = 500) -> int:
     """
     done = 0
     for event in PanelEvent.objects.filter(processed_at__isnull=True)[:limit]:
-        done += event_process(event=event).processed_at is not None
+        try:
+            done += event_process(event=event).processed_at is not None
+        except Exception as problem:
+            # whatever is wrong with one event: those behind it are processed
+            logger.exception("prolific: the event %s cannot be processed", event.public_id)
+            _give_up_later(event, problem)
     return done
+
+
+def _give_up_later(event: PanelEvent, problem: Exception) -> None:
+    """Keep what went wrong; after a day the event no longer stands before the others."""
+    now = timezone.now()
+    PanelEvent.objects.filter(pk=event.pk, processed_at__isnull=True).update(
+        error=type(problem).__name__,
+        processed_at=None if now - event.received_at < TRY_AGAIN else now,
+    )
 
 
 def _take_effect(event: PanelEvent) -> str:
@@ -252,7 +266,7 @@ def _study_event(event: PanelEvent, study_id: str, status: str) -> str:
             raise InvalidInput("status: the event of a study has none.")
         row.panel_status = status
         row.save(update_fields=["panel_status"])
-    commitment_settle(recruitment=row)
+    commitment_settle(recruitment=row, as_of=event.occurred_at)
     return ""
 
 

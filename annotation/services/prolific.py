@@ -21,7 +21,12 @@ from annotation.recruitment.prolific import Sending
 from annotation.services.audit import study_event_record
 from annotation.services.credentials import client_for
 from annotation.services.locks import lock
-from annotation.services.money import commitment_book, commitment_settle, commitment_undo
+from annotation.services.money import (
+    ENDED,
+    commitment_book,
+    commitment_settle,
+    commitment_undo,
+)
 from annotation.services.prolific_draft import prolific_body, ready_require
 from annotation.services.prolific_submissions import (
     prolific_approve,
@@ -43,7 +48,8 @@ __all__ = [
     "prolific_webhooks_subscribe",
 ]
 
-BUSY = timedelta(minutes=2)
+#: Longer than two requests with all their tries and waits take.
+BUSY = timedelta(minutes=10)
 UNPUBLISHED = "UNPUBLISHED"
 ACTIONS = {
     "PAUSE": ("paused at the panel", "PAUSED"),
@@ -127,7 +133,8 @@ def prolific_publish(
     StudyStateError
         When the study is not open to raters.
     InvalidInput
-        When there is no draft, or Prolific's differs from ours in pay or places.
+        When there is no draft, Prolific's differs from ours in pay or places, or the pay was
+        changed meanwhile.
     SpendingCapPassed
         When the places cost more than the cap allows.
     PanelBusy, PanelError
@@ -201,9 +208,10 @@ def prolific_transition(
     with _at_panel(recruitment) as row:
         reply = client.study_transition(study_id, action)
         _status_save(row, str(reply.get("status") or ACTIONS[action][1]))
+        ended = timezone.now()
         study_event_record(study=row.study, action=ACTIONS[action][0], actor=actor)
-        if action == "STOP":
-            commitment_settle(recruitment=row)
+    if action == "STOP":
+        commitment_settle(recruitment=row, as_of=ended)
     _refresh(recruitment)
     return client.sendings
 
@@ -249,8 +257,8 @@ def prolific_places_add(
     with _at_panel(recruitment) as row:
         if row.panel_status in {"", UNPUBLISHED}:
             raise StudyStateError("Prolific: places are added to a published study; publish first.")
-        if row.places == places and places_booked(row) >= places:
-            return []
+        if row.places == places and (places_booked(row) >= places or row.panel_status in ENDED):
+            return []  # a study that ended is not opened again by the number that it has
         before = places_booked(row)
         commitment_book(recruitment=row, places=places, actor=actor)
         try:
@@ -277,7 +285,7 @@ def _at_panel(recruitment: Recruitment) -> Iterator[Recruitment]:
         row = lock(Recruitment.objects.select_related("study"), pk=recruitment.pk)
         if row.busy_until is not None and row.busy_until > timezone.now():
             raise PanelBusy(
-                "Prolific: another action of this study is under way; look again in a minute."
+                "Prolific: another action of this study is under way; look again in a few minutes."
             )
         row.busy_until = until
         row.save(update_fields=["busy_until"])

@@ -4,7 +4,7 @@ from typing import Any
 
 from annotation.exceptions import InvalidInput
 from annotation.models import CODED_OUTCOMES, Channel, Outcome, Recruitment
-from annotation.queries.money import cost_estimate, minor
+from annotation.queries.money import USUAL_FEES, cost_estimate, minor
 
 PLACEHOLDERS = "PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
 DEVICES = ("desktop", "tablet", "mobile")
@@ -74,7 +74,7 @@ def prolific_body(recruitment: Recruitment, entry_url: str) -> dict[str, Any]:
 
 
 def ready_require(recruitment: Recruitment) -> None:
-    """Refuse a study without pay or places, or with pay below the panel's minimum.
+    """Refuse a study without pay, fee or places, or with pay below the panel's minimum.
 
     Parameters
     ----------
@@ -91,6 +91,11 @@ def ready_require(recruitment: Recruitment) -> None:
     if recruitment.reward_minor < 1 or recruitment.places < 1:
         name = "places" if recruitment.reward_minor else "reward_minor"
         raise InvalidInput(f"{name}: it is 0; set what a rater is paid and how many are wanted.")
+    if recruitment.fee_percent <= 0:
+        raise InvalidInput(
+            "fee_percent: it is 0, but Prolific takes a fee, and the cap would not count it; set "
+            f"that of your contract, tax included (usually {' or '.join(USUAL_FEES)} before tax)."
+        )
     estimate = cost_estimate(recruitment)
     if estimate.is_underpaid:
         currency = estimate.currency

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from django.contrib.auth.models import AbstractBaseUser
 
-from annotation.exceptions import InvalidInput
+from annotation.exceptions import InvalidInput, PanelRefused
 from annotation.models import PanelCredential, PanelSubmission, Recruitment, SubmissionStatus
 from annotation.recruitment.prolific import EVENT_TYPES, Sending, rejection_require
 from annotation.services.audit import study_event_record
 from annotation.services.credentials import client_for, webhook_secret_save
+from annotation.services.money import commitment_late_book, commitment_late_undo
 
 
 def prolific_approve(
@@ -40,11 +41,14 @@ def prolific_approve(
     ------
     InvalidInput
         When one is of another study, or in a state that cannot be approved.
+    SpendingCapPassed
+        When they are not covered by booked places, as those that timed out never are, and cost
+        more than the cap allows; nothing is asked.
     PanelError
-        When Prolific does not do it.
+        When Prolific does not do it: its refusal releases what was booked, its silence does not.
     """
     client = client_for(recruitment, dry_run=dry_run)
-    waiting = []
+    waiting: list[PanelSubmission] = []
     for submission in submissions:
         if submission.recruitment_id != recruitment.pk:
             raise InvalidInput(
@@ -57,14 +61,22 @@ def prolific_approve(
                 f"submissions: {submission.submission_id} is {submission.get_status_display()}; "
                 "only those that wait for review, or timed out, can be approved."
             )
-        waiting.append(submission.submission_id)
+        waiting.append(submission)
     if not waiting:
         return []
-    client.submissions_approve(waiting)
-    if not dry_run:
-        study_event_record(
-            study=recruitment.study, action="approval asked for", actor=actor, n=len(waiting)
-        )
+    ids = [submission.submission_id for submission in waiting]
+    if dry_run:
+        client.submissions_approve(ids)
+        return client.sendings
+    booked = commitment_late_book(recruitment=recruitment, submissions=waiting, actor=actor)
+    try:
+        client.submissions_approve(ids)
+    except PanelRefused:
+        commitment_late_undo(recruitment=recruitment, submissions=booked, actor=actor)
+        raise
+    study_event_record(
+        study=recruitment.study, action="approval asked for", actor=actor, n=len(waiting)
+    )
     return client.sendings
 
 

@@ -163,6 +163,8 @@ def consent_give(*, participation: Participation, nickname: str = "") -> Partici
         When the participation has ended.
     InvalidInput
         When the nickname is too long.
+    RecruitmentInactive, PlacesTaken
+        When the rater had declined, which freed their place, and there is none any more.
     """
     if len(nickname) > MAX_NICKNAME:
         raise InvalidInput(
@@ -170,6 +172,8 @@ def consent_give(*, participation: Participation, nickname: str = "") -> Partici
         )
     row = lock(Participation.objects.select_related("study"), pk=participation.pk)
     going_on_require(row)
+    if row.declined_at is not None:
+        place_require(study=row.study, channel=row.channel)
     if nickname:
         Rater.objects.filter(pk=row.rater_id).update(nickname=nickname)
     version = row.study.consent_version
@@ -202,9 +206,7 @@ def consent_decline(*, participation: Participation) -> Participation:
         row.save(update_fields=["declined_at"])
     if is_paid(row):
         participation_end(participation=row, outcome=Outcome.NO_CONSENT)
-    Assignment.objects.filter(participation=row, status=AssignmentStatus.LEASED).update(
-        status=AssignmentStatus.RETURNED
-    )
+    _open_tasks_return(row)
     return _refreshed(participation, row)
 
 
@@ -314,10 +316,17 @@ def participation_end(*, participation: Participation, outcome: str) -> Particip
         row.ended_at = timezone.now()
         row.outcome = outcome
         row.save(update_fields=["ended_at", "outcome"])
-        Assignment.objects.filter(participation=row, status=AssignmentStatus.LEASED).update(
-            status=AssignmentStatus.RETURNED
-        )
+        _open_tasks_return(row)
     return _refreshed(participation, row)
+
+
+def _open_tasks_return(participation: Participation) -> None:
+    """Give back what takes answers still: the lease held, and leases that expired unfinished."""
+    Assignment.objects.filter(
+        participation=participation,
+        status__in=[AssignmentStatus.LEASED, AssignmentStatus.EXPIRED],
+        late_at__isnull=True,
+    ).update(status=AssignmentStatus.RETURNED)
 
 
 def _completion_code(participation: Participation) -> str:

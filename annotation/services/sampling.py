@@ -1,11 +1,11 @@
 """What is rated: samples of every (neuron, concept) pair, pooled into items, put into tasks."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from annotation import science
-from annotation.exceptions import GoldTooFew, UnknownConcept
+from annotation.exceptions import GoldTooFew, StudyNotReady, UnknownConcept
 from annotation.models import (
     Concept,
     ConceptMatrix,
@@ -19,9 +19,17 @@ from annotation.models import (
     Study,
     Task,
 )
-from annotation.services.gold_plan import PlannedGold, gold_hidden, gold_problem, gold_usable
+from annotation.services.gold_plan import (
+    PlannedGold,
+    gold_hidden,
+    gold_problem,
+    gold_told,
+    gold_usable,
+)
 
 BATCH = 2000
+#: So many known answers that would be told are named at once.
+GOLD_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -57,11 +65,15 @@ class SamplingPlan:
     gold_problems : list of str
         Concepts that have too few known answers, each with what it takes; such a plan cannot be
         written.
+    gold_told : list of str
+        Known answers of training or examples whose item is drawn, so that raters would be told
+        what they are then asked; such a plan cannot be written either.
     """
 
     pairs: list[PlannedPair]
     tasks: list[PlannedTask]
     gold_problems: list[str] = field(default_factory=list)
+    gold_told: list[str] = field(default_factory=list)
 
     @property
     def n_items(self) -> int:
@@ -137,8 +149,16 @@ def sampling_plan(study: Study) -> SamplingPlan:
                 )
             )
         bundles.append(_bundles(study, concept, science.sampled_inputs(draws)))
-    bundles, problems = _with_gold(study, bundles)
-    return SamplingPlan(pairs, _interleaved(study, bundles), problems)
+    asked = {
+        (task.concept.pk, sampled.index)
+        for tasks in bundles
+        for task in tasks
+        for sampled in task.inputs
+    }
+    bundles, problems = _with_gold(study, bundles, asked)
+    return SamplingPlan(
+        pairs, _interleaved(study, bundles), problems, gold_told=gold_told(study, asked)
+    )
 
 
 def sampling_write(study: Study, plan: SamplingPlan) -> None:
@@ -155,11 +175,18 @@ def sampling_write(study: Study, plan: SamplingPlan) -> None:
     ------
     GoldTooFew
         When concepts have too few known answers; the message says how many each takes.
+    StudyNotReady
+        When training or examples tell the answer to an item.
     """
     if plan.gold_problems:
         raise GoldTooFew(
             f"gold_per_task: {'; '.join(plan.gold_problems)}. Add known answers, hide fewer gold "
             "items in a task, or raise the cap."
+        )
+    if plan.gold_told:
+        raise StudyNotReady(
+            f"Raters would be told the answer to items: {'; '.join(plan.gold_told[:GOLD_NAMED])}. "
+            "Remove these known answers of training and examples; choose inputs that are not drawn."
         )
     indices = {index for pair in plan.pairs for index in pair.indices}
     indices.update(gold.index for task in plan.tasks for gold in task.gold)
@@ -336,21 +363,13 @@ def _bundles(
 
 
 def _with_gold(
-    study: Study, bundles: Sequence[list[PlannedTask]]
+    study: Study, bundles: Sequence[list[PlannedTask]], drawn: Collection[tuple[int, int]]
 ) -> tuple[list[list[PlannedTask]], list[str]]:
     """Hide gold items in the tasks of every concept, or say what is missing for it."""
     policy = QualityPolicy.objects.filter(study=study).first()
     if policy is None or policy.gold_per_task == 0:
         return list(bundles), []
-    usable = gold_usable(
-        study,
-        (
-            (task.concept.pk, sampled.index)
-            for tasks in bundles
-            for task in tasks
-            for sampled in task.inputs
-        ),
-    )
+    usable = gold_usable(study, drawn)
     filled, problems = [], []
     for tasks in bundles:
         concept = tasks[0].concept

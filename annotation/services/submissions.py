@@ -44,7 +44,8 @@ ORDER = {
 }
 #: How long after a study's end its submissions are still asked for.
 RECONCILE_EVERY = timedelta(minutes=2)
-LONGEST_ID = 60
+#: Of the panel's ids in links too: what passes the arrival is recorded.
+LONGEST_ID = 200
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,8 @@ def submissions_reconcile(*, recruitment: Recruitment) -> int:
     PanelError
         When Prolific cannot be asked.
     """
+    started = timezone.now()
+    before = Recruitment.objects.get(pk=recruitment.pk).panel_status
     client = client_for(recruitment)
     if not recruitment.panel_study_id:
         raise InvalidInput("Prolific: the study has no draft there yet; create it first.")
@@ -233,10 +236,13 @@ def submissions_reconcile(*, recruitment: Recruitment) -> int:
         changed += _one_reconcile(recruitment, row, at)
     with transaction.atomic():
         current = lock(Recruitment.objects.all(), pk=recruitment.pk)
-        current.panel_status = str(study.get("status", ""))[:30]
-        current.reconciled_at = timezone.now()
+        is_busy = current.busy_until is not None and current.busy_until > timezone.now()
+        if not is_busy and current.panel_status == before:
+            # else an action has moved it since it was read: what was read may be the older word
+            current.panel_status = str(study.get("status", ""))[:30]
+        current.reconciled_at = started
         current.save(update_fields=["panel_status", "reconciled_at"])
-    commitment_settle(recruitment=current)
+    commitment_settle(recruitment=current, as_of=started)
     recruitment.panel_status = current.panel_status
     recruitment.reconciled_at = current.reconciled_at
     return changed
@@ -316,4 +322,7 @@ def submissions_reconcile_due(*, now: datetime | None = None) -> int:
             changed += submissions_reconcile(recruitment=recruitment)
         except AnnotationError as error:
             logger.warning("prolific: %s cannot be reconciled: %s", recruitment, error)
+        except Exception:
+            # whatever is wrong with one study: money and places of the others go on
+            logger.exception("prolific: %s cannot be reconciled", recruitment)
     return changed

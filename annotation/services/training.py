@@ -11,6 +11,7 @@ from annotation.models import (
     TrainingAnswer,
     TrainingAttempt,
 )
+from annotation.queries.journey import training_due
 from annotation.queries.training import attempt_items, latest_attempt, pass_mark
 from annotation.services.locks import lock
 from annotation.services.raters import consent_require, going_on_require, participation_end
@@ -28,7 +29,7 @@ def training_begin(*, participation: Participation) -> TrainingAttempt | None:
     Returns
     -------
     TrainingAttempt or None
-        None when the training is passed already.
+        None when no training is due: it is passed already, or the study has none.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def training_begin(*, participation: Participation) -> TrainingAttempt | None:
     row = _locked(participation)
     going_on_require(row)
     consent_require(row)
-    if row.trained_at is not None:
+    if not training_due(row):
         return None
     latest = latest_attempt(row)
     if latest is not None and latest.finished_at is None:

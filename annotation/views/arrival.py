@@ -157,6 +157,8 @@ def _posted(
     if participation is not None:
         asked = next_step(participation) in (Step.SCREENING, Step.CONSENT) or consent.is_valid()
         if "resume" in request.POST or participation.ended_at is not None or not asked:
+            if arrival is not None:  # it may be another visit, as the panel counts them
+                participation = arrival_record(study=study, arrival=arrival)
             _remember(request, participation, arrival)
             return step_redirect(participation)
     if consent.is_valid() and not consent.cleaned_data["consents"]:

@@ -16,6 +16,7 @@ from annotation.models import Channel, Participation, Recruitment, Study
 from annotation.queries.journey import recruitments_by_channel
 from annotation.recruitment.signature import signature_verify
 from annotation.services.arrivals import Arrival
+from annotation.services.submissions import LONGEST_ID
 
 TOKEN_PARAMETER = "prolific_token"  # noqa: S105 - the name of a parameter
 RATER_PARAMETER = "PROLIFIC_PID"
@@ -26,7 +27,6 @@ BACK_PARAMETER = "back"
 #: A rater may read the consent text for as long, though the panel's signature ends much sooner.
 TICKET_SECONDS = 24 * 60 * 60
 BACK_SECONDS = 90 * 24 * 60 * 60
-LONGEST_ID = 200
 
 
 def arrival_read(request: HttpRequest, study: Study) -> Arrival | None:

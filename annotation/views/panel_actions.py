@@ -24,7 +24,7 @@ from annotation.queries.money import (
     places_booked,
 )
 from annotation.queries.recruitment import submission_row
-from annotation.services.bonuses import bonus_pay
+from annotation.services.bonuses import bonus_pay, submission_bonus_resolve
 from annotation.services.prolific import (
     prolific_approve,
     prolific_draft_create,
@@ -192,6 +192,8 @@ def recruitment_submissions(request: HttpRequest, slug: str) -> HttpResponse:
     step = {
         "approve": _approve,
         "bonus": _bonus,
+        "bonus-paid": _bonus_paid,
+        "bonus-unpaid": _bonus_unpaid,
         "reject": _reject,
         "return": _return,
     }.get(request.POST.get("do", ""))
@@ -257,6 +259,41 @@ def _bonus(
         paid += bonus is not None and bonus.state == BonusState.PAID
     messages.success(request, f"{paid} bonuses are paid.", extra_tags="good")
     return None
+
+
+def _bonus_paid(
+    request: HttpRequest, row: Recruitment, chosen: list[PanelSubmission]
+) -> HttpResponse | None:
+    return _bonus_resolve(request, row, chosen, paid=True)
+
+
+def _bonus_unpaid(
+    request: HttpRequest, row: Recruitment, chosen: list[PanelSubmission]
+) -> HttpResponse | None:
+    return _bonus_resolve(request, row, chosen, paid=False)
+
+
+def _bonus_resolve(
+    request: HttpRequest, row: Recruitment, chosen: list[PanelSubmission], *, paid: bool
+) -> HttpResponse | None:
+    submission = _one(chosen, "looked up")
+    if "confirmed" in request.POST:
+        bonus = submission_bonus_resolve(
+            submission=submission, paid=paid, actor=cast("User", request.user)
+        )
+        text = f"The bonus of {minor(bonus.amount_minor, row.study.currency)} is recorded as "
+        messages.success(request, text + ("paid." if paid else "not paid."), extra_tags="good")
+        return None
+    return _confirm_submissions(
+        request,
+        row,
+        chosen,
+        "bonus-paid" if paid else "bonus-unpaid",
+        "The bonus was paid" if paid else "The bonus was not paid",
+        "I saw there that it was paid" if paid else "I saw there that it was not paid",
+        text="Look at the submission in Prolific first: this records what you saw, and pays "
+        "nothing. " + ("" if paid else "What was booked is released."),
+    )
 
 
 def _reject(

@@ -142,12 +142,14 @@ def _prolific(request: HttpRequest, row: Recruitment | None) -> dict[str, Any]:
     page = Paginator(submission_rows(row, status=status), SUBMISSIONS_A_PAGE).get_page(
         request.GET.get("page")
     )
+    shown = [submission_row(submission) for submission in page]
     return {
         "prolific": row,
         "offered": OFFERED.get(row.panel_status if row.panel_study_id else "", ["reconcile"]),
         "status_filter": wanted,
         "query": f"status={status}" if status else "",
-        "submissions": [submission_row(submission) for submission in page],
+        "submissions": shown,
+        "bonus_in_doubt": any(one.has_doubtful_bonus for one in shown),
         "submissions_page": page,
         "counts": submission_counts(row),
         "credential_form": CredentialForm(),

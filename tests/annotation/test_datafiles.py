@@ -150,3 +150,14 @@ def test_by_default_the_data_folder_itself_is_no_root(settings) -> None:
     secret.write_text("password")
     with pytest.raises(UnsafePath):
         path_allowed(str(secret))
+
+
+def test_a_manifest_that_is_a_link_and_a_path_too_long(tmp_path: Path, settings) -> None:
+    folder = image_folder(tmp_path / "images", 2)
+    (folder / "manifest.csv").symlink_to(write(tmp_path, "secret.csv", "text\nsecret\n"))
+    with pytest.raises(UnsafePath, match="link that leads out"):
+        dataset_read(folder)
+    settings.NEURONJURY_DATASET_ROOTS = [tmp_path]
+    for given in ("x" * 256, f"{tmp_path}/{'x' * 256}"):
+        with pytest.raises(DatasetProblem, match="longer than a path"):
+            path_allowed(given)

@@ -288,3 +288,17 @@ def test_production_takes_every_secret_from_the_environment_or_says_which_is_mis
     assert "same as SECRET_KEY" in same.stderr
     for value in SOUND.values():
         assert value not in weak.stderr + same.stderr
+
+
+def test_a_made_up_token_lifts_no_limit(client: Client, settings) -> None:
+    settings.NEURONJURY_MAX_BODY_BYTES = 1000
+    settings.NEURONJURY_MAX_UPLOAD_BYTES = 5000
+
+    def send(url: str, size: int) -> HttpResponse:
+        file = SimpleUploadedFile("a.bin", b"x" * size)
+        return client.post(url, {"file": file}, headers={"Authorization": "Bearer junk"})
+
+    assert send(LOGIN, 2000).status_code == 413
+    assert send("/api/studies/", 2000).status_code == 401
+    refused = send("/api/studies/", 7000)
+    assert (refused.status_code, refused["Content-Type"]) == (413, "application/problem+json")

@@ -260,3 +260,46 @@ def test_paths_stay_within_their_folder(tmp_path: Path) -> None:
     ):
         with pytest.raises(UnsafePath, match="path"):
             path_within(root, bad)
+
+
+def test_only_deflate_is_unpacked_and_members_are_counted_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a.npy", npy_bytes(np.zeros(3)))
+    for name in ("a.zip", "a.npz"):
+        with pytest.raises(UploadRefused, match="packed with bzip2"):
+            check(out.getvalue(), name)
+    many = bytearray(zip_bytes({f"{number}.txt": b"x" for number in range(3)}))
+    monkeypatch.setattr("annotation.archives.MAX_MEMBERS", 2)
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the list was read"))
+    with pytest.raises(UploadRefused, match="holds 3 files or more"):
+        zip_members(io.BytesIO(many))
+    many[-14:-10] = struct.pack("<2H", 1, 1)  # the end record lies about the number
+    with pytest.raises(UploadRefused, match="holds 3 files or more"):
+        zip_members(io.BytesIO(many))
+
+
+def test_a_damaged_stream_and_strange_headers_are_refused(tmp_path: Path) -> None:
+    data = bytearray(zip_bytes({"a.txt": os.urandom(300).hex().encode()}))
+    data[40:60] = b"\xff" * 20
+    with pytest.raises(UploadRefused, match="damaged"):
+        zip_extract(io.BytesIO(data), tmp_path / "out", kinds=TEXTS)
+    for header in (b"(((", b"-" * 9000):
+        npy = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+        with pytest.raises(UploadRefused, match="damaged"):
+            check(npy, "a.npy")
+    text = b'{"a":{"data_offsets":[0,1e999]}}'
+    with pytest.raises(UploadRefused, match="damaged"):
+        check(struct.pack("<Q", len(text)) + text, "a.safetensors")
+
+
+def test_texts_that_come_again_and_again_are_counted(settings) -> None:
+    out = io.BytesIO()
+    parquet.write_table(pyarrow.table({"a": ["x" * 1000] * 3000, "b": [None] * 3000}), out)
+    assert len(out.getvalue()) < 20_000
+    check(out.getvalue(), "a.parquet")
+    settings.NEURONJURY_MAX_UPLOAD_BYTES = 1_000_000
+    with pytest.raises(UploadRefused, match="would unpack"):
+        check(out.getvalue(), "a.parquet")

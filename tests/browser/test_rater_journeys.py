@@ -259,6 +259,13 @@ def test_answers_of_a_task_that_was_lost_are_sent_later(
     enhanced(again)
     until(lambda: again.evaluate("localStorage.length") == 0)
     assert Rating.objects.get().assignment == first
+    # a shared browser: what is not found for this rater is another's, and waits for them
+    theirs = {"url": "/r/handwriting/nowhere", "queue": [{"client_id": "c"}], "cleared": []}
+    again.evaluate("box => localStorage.setItem('neuron-jury:x', JSON.stringify(box))", theirs)
+    with again.expect_response("**/nowhere"):
+        again.reload()
+    again.evaluate("new Promise(done => setTimeout(done, 100))")
+    assert again.evaluate("localStorage.length") == 1
 
 
 def test_a_busy_server_is_asked_again(open_page: Open, live_server, study: Study) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page
 
-from annotation.models import Recruitment
+from annotation.models import PanelBonus, Recruitment
 from annotation.services.bonuses import bonus_pay
 from annotation.services.submissions import submissions_reconcile
 from tests.annotation.factories_panels import arrive, complete, fake_prolific, make_published
@@ -31,6 +31,9 @@ def published(transactional_db: None):
             submission_id=done.id
         )
         bonus_pay(submission=paid, amount_minor=50, key="one", actor=row.study.owner)
+        PanelBonus.objects.create(
+            submission=paid, amount_minor=20, key="two", state="uncertain", actor=row.study.owner
+        )
         yield row
 
 

@@ -22,11 +22,13 @@ from annotation.services.prolific import (
     prolific_places_add,
     prolific_publish,
     prolific_transition,
+    prolific_webhooks_subscribe,
 )
 from annotation.services.submissions import submissions_reconcile
 
 ACTIONS = (
     "create",
+    "webhooks",
     "publish",
     "pause",
     "resume",
@@ -56,7 +58,7 @@ class Command(StudyCommand):
         parser.add_argument(
             "--site",
             default=settings.NEURONJURY_SITE_URL,
-            help="our own address, https://..., for the link in the draft",
+            help="create, webhooks: our own address, https://...",
         )
         parser.add_argument("--places", type=int, help="add-places: how many in all")
         parser.add_argument("--submission", action="append", default=[], help="approve, bonus: id")
@@ -112,6 +114,16 @@ class Command(StudyCommand):
                 recruitment=row,
                 entry_url=self._entry_url(row, options),
                 actor=actor,
+                dry_run=dry_run,
+            )
+        if action == "webhooks":
+            if row.credential is None:
+                raise InvalidInput("credential: enter a token of Prolific on the page first.")
+            address = reverse("prolific_webhook", args=[row.credential.public_id])
+            return prolific_webhooks_subscribe(
+                credential=row.credential,
+                target_url=f"{self._site(options)}{address}",
+                recruitment=row,
                 dry_run=dry_run,
             )
         if action == "publish":
@@ -200,10 +212,13 @@ class Command(StudyCommand):
         return user
 
     def _entry_url(self, row: Recruitment, options: dict[str, Any]) -> str:
+        return f"{self._site(options)}{reverse('rater:entry', args=[row.study.slug])}"
+
+    def _site(self, options: dict[str, Any]) -> str:
         site = (options["site"] or "").rstrip("/")
         if not site.startswith(("https://", "http://")):
             raise InvalidInput("--site: give our own address, https://..., for the raters' link.")
-        return f"{site}{reverse('rater:entry', args=[row.study.slug])}"
+        return site
 
     def _places(self, options: dict[str, Any]) -> int:
         return int(self._needed(options, "places"))

@@ -21,7 +21,8 @@ SECRET_KEY = _required(
     "50 or more random characters, for example from "
     "`python -c 'import secrets; print(secrets.token_urlsafe(50))'`.",
 )
-# Not the SECRET_KEY: that one is changed to end all sessions, and must leave secrets readable.
+# Not the SECRET_KEY: where that one leaks it must change at once, and leave secrets readable. It is
+# changed for no lesser reason: raters' ids are hashed with it, so none who returns would be known.
 NEURONJURY_ENCRYPTION_KEYS = [
     key.strip()
     for key in _required(

@@ -1,5 +1,6 @@
 """Quality and recruitment by the API."""
 
+from datetime import timedelta
 from http import HTTPStatus
 
 import pytest
@@ -7,7 +8,15 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation.exports import rater_pseudonym
-from annotation.models import Channel, GoldAnswer, LedgerEntry, PanelCredential, Rater, Rating
+from annotation.models import (
+    Channel,
+    GoldAnswer,
+    LedgerEntry,
+    PanelBonus,
+    PanelCredential,
+    Rater,
+    Rating,
+)
 from annotation.recruitment.fake.state import WORKSPACE
 from tests.annotation.factories import make_participation, make_study, rate_study
 from tests.annotation.factories_api import api_client
@@ -178,6 +187,20 @@ def test_a_study_at_prolific() -> None:
         again = post(pays, "prolific_bonus", slug, taken.id, amount_minor=50, key="b-1")
         assert again.json()["bonus"] == bonus.json()["bonus"]
         assert again.json()["sent"] == []
+        (listed,) = client.get(address("submission_list", slug)).json()["results"]
+        assert [one["state"] for one in listed["bonuses"]] == ["paid"]
+        subscribed = post(client, "prolific_webhooks", slug)
+        assert subscribed.status_code == HTTPStatus.OK, subscribed.json()
+        assert [one["confirmed"] for one in server.fake.subscriptions.values()] == [True, True]
+        assert server.fake.hook_secret not in subscribed.content.decode()
+        doubt = PanelBonus.objects.get()
+        PanelBonus.objects.update(
+            state="uncertain", created_at=doubt.created_at - timedelta(minutes=5)
+        )
+        unpaid = post(client, "prolific_bonus_resolve", slug, taken.id, paid=True)
+        assert unpaid.status_code == HTTPStatus.FORBIDDEN
+        resolved = post(pays, "prolific_bonus_resolve", slug, taken.id, paid=True)
+        assert resolved.json()["state"] == "paid"
         spend = client.get(address("spend", slug)).json()
         assert (spend["rewards_minor"], spend["bonuses_minor"], spend["n_paid"]) == (150, 50, 1)
         kinds = {entry["kind"] for entry in client.get(address("ledger", slug)).json()["results"]}

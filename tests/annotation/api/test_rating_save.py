@@ -175,3 +175,8 @@ def test_get_changes_nothing(client: Client, assignment: Assignment) -> None:
     body = problem(response, HTTPStatus.METHOD_NOT_ALLOWED)
     assert response["Allow"] == "POST, OPTIONS"
     assert "GET" in body["detail"]
+
+
+def test_deep_json_is_refused(client: Client, assignment: Assignment) -> None:
+    response = post(as_rater(client, assignment), assignment, "[" * 100_000)
+    assert "nested deeper" in problem(response, HTTPStatus.BAD_REQUEST)["detail"]

@@ -172,3 +172,21 @@ def test_ten_at_once_make_one() -> None:
     assert 201 in codes
     assert Study.objects.filter(slug="new-study").count() == 1
     assert EstimateRun.objects.count() == 0
+
+
+def test_a_kept_reply_is_for_whoever_may_still_ask() -> None:
+    study = make_study()
+    client, address = api_client(study.owner), reverse("api:study_pause", args=[study.slug])
+    key = {"Idempotency-Key": "k"}
+    first = client.post(address, "{}", content_type=JSON, headers=key)
+    assert first.status_code == HTTPStatus.OK, first.json()
+    other = client.post(f"{address}?a=1", "{}", content_type=JSON, headers=key)
+    assert other.status_code == HTTPStatus.CONFLICT
+    Study.objects.update(owner=make_user("next"))
+    again = client.post(address, "{}", content_type=JSON, headers=key)
+    assert again.status_code == HTTPStatus.NOT_FOUND
+
+
+def test_a_search_of_a_thousand_words_is_answered() -> None:
+    response = api_client().get(reverse("api:study_list"), {"search": "a " * 2000})
+    assert response.status_code == HTTPStatus.OK

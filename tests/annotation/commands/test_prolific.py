@@ -52,6 +52,10 @@ def test_the_whole_life(server, row, capsys) -> None:
     for _ in range(2):
         run(row, capsys, *bonus)
     assert submission.bonus_minor == [50]
+    said = run(row, capsys, "webhooks", *SITE)
+    assert f"/hooks/prolific/{row.credential.public_id}/" in said
+    assert server.fake.hook_secret not in said
+    assert len(server.fake.subscriptions) == 2
     run(row, capsys, "stop")
     assert row.panel_status == "COMPLETED"
 

@@ -194,3 +194,20 @@ def test_the_token_is_not_sent_in_the_clear() -> None:
 
 def test_no_message_is_ever_sent() -> None:
     assert not [name for name in dir(ProlificClient) if "message" in name]
+
+
+@pytest.mark.parametrize("status", [429, 400])
+def test_a_refusal_after_silence_is_no_refusal(client, server, study_id, status) -> None:
+    server.fail("transition", 500, after=True)
+    server.fail("transition", status, times=99)
+    with pytest.raises(PanelUnreachable, match="may have been"):
+        client.study_transition(study_id, "PUBLISH")
+    assert server.fake.study(study_id).status == "ACTIVE"
+
+
+def test_the_secret_of_a_hook_is_not_shown(client, server) -> None:
+    client.hook_secret_create("w")
+    client.hook_subscribe(
+        workspace_id="w", event_type="study.status.change", target_url="https://x.org"
+    )
+    assert client.sendings[-1].body == {"secret": "(not shown)"}

@@ -160,3 +160,24 @@ def test_the_host_alone_is_an_audience(panel) -> None:
 def test_own_key_never_leaves_the_fake(panel) -> None:
     assert isinstance(panel._key, rsa.RSAPrivateKey)
     assert "d" not in panel.jwks()["keys"][0]
+
+
+def test_a_fetch_that_failed_is_remembered_and_old_keys_stay(monkeypatch) -> None:
+    with fake_prolific() as server:
+        signature_verify(token=token(server.fake), audience=SITE)
+        asked = []
+
+        def down(address: str) -> dict:
+            asked.append(address)
+            raise PanelKeysUnavailable("down; try again")
+
+        monkeypatch.setattr(signature, "_fetch", down)
+        monkeypatch.setattr(signature, "KEYS_SECONDS", 0)  # they are old
+        for _ in range(3):
+            signature_verify(token=token(server.fake), audience=SITE)
+        assert len(asked) == 1
+        keys_forget()
+        for _ in range(3):
+            with pytest.raises(PanelKeysUnavailable, match="down"):
+                signature_verify(token=token(server.fake), audience=SITE)
+        assert len(asked) == 2

@@ -131,14 +131,40 @@ def test_exactly_k_ratings_an_item_and_no_rater_twice() -> None:
     assert len(set(pairs)) == len(pairs)
 
 
-def test_a_rater_never_gets_a_task_twice() -> None:
+def test_a_returned_task_comes_back_only_when_no_other_is_left() -> None:
     study = make_study()
     participation = make_participation(study)
-    seen = []
-    while (assignment := assignment_lease(participation=participation)) is not None:
+    first = lease(participation)
+    answer_all(first, "absent")
+    assignment_return(assignment=first)
+    seen = [first.task_id]
+    for _ in range(study.tasks.count() - 1):
+        rate_task(assignment := lease(participation), "present")
         seen.append(assignment.task_id)
-        assignment_return(assignment=assignment)
-    assert len(seen) == len(set(seen)) == study.tasks.count()
+    assert len(set(seen)) == len(seen)
+    again = lease(participation)
+    assert (again, again.status) == (first, AssignmentStatus.LEASED)
+    assert again.ratings.filter(value="absent").exists()
+    rate_task(again, "present")
+    assert assignment_lease(participation=participation) is None
+
+
+def test_the_first_task_returned_is_the_first_to_come_back() -> None:
+    study = make_study()
+    participation = make_participation(study)
+    given_back = [assignment_return(assignment=lease(participation))]
+    while (assignment := lease(participation)) not in given_back:
+        given_back.append(assignment_return(assignment=assignment))
+    assert assignment == given_back[0]
+    assert len(given_back) == study.tasks.count()
+
+
+def test_a_returned_task_that_others_filled_does_not_come_back() -> None:
+    study = one_task_study()
+    assignment = lease(study)
+    assignment_return(assignment=assignment)
+    lease(study)
+    assert assignment_lease(participation=assignment.participation) is None
 
 
 def test_submitting_needs_every_answer_and_names_what_is_missing() -> None:

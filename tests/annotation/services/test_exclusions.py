@@ -13,7 +13,9 @@ from annotation.models import (
     Channel,
     EstimateRun,
     Exclusion,
+    IdempotencyKey,
     LedgerEntry,
+    PanelEvent,
     Participation,
     Rater,
     RaterDeletion,
@@ -494,3 +496,37 @@ def test_no_rater_meets_a_gold_item_twice_while_it_can_be_avoided() -> None:
     )
     assert len(met) == 12
     assert len(set(met)) == 12
+
+
+def test_no_event_and_no_reply_names_a_deleted_rater(somebody: Participation) -> None:
+    actor = somebody.study.owner
+    for number, digest in enumerate((somebody.rater.external_id_hash, "other")):
+        PanelEvent.objects.create(
+            event_id=f"e{number}",
+            event_type="submission.status.change",
+            payload={"resource_id": "visit", "participant_hash": digest},
+            occurred_at=timezone.now(),
+        )
+    for key, named in (("mine", somebody.public_id), ("other", make_user().pk)):
+        IdempotencyKey.objects.create(
+            user=actor, key=key, fingerprint="f", status=200, reply={"rows": [{"id": str(named)}]}
+        )
+    rater_delete(rater=somebody.rater, actor=actor)
+    assert PanelEvent.objects.get(event_id="e0").payload == {"resource_id": "visit"}
+    assert PanelEvent.objects.get(event_id="e1").payload["participant_hash"] == "other"
+    assert list(IdempotencyKey.objects.values_list("key", flat=True)) == ["other"]
+
+
+def test_a_rater_who_arrives_while_being_deleted_is_told(
+    somebody: Participation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another study's participation is made after the look at those that there are."""
+    elsewhere = make_study()
+
+    def arrives(**_: object) -> None:
+        Participation.objects.get_or_create(study=elsewhere, rater=somebody.rater)
+
+    monkeypatch.setattr("annotation.services.deletions.study_event_record", arrives)
+    with pytest.raises(InvalidInput, match="try once more"):
+        rater_delete(rater=somebody.rater, actor=elsewhere.owner)
+    assert Rating.objects.filter(rater=somebody.rater).exists()

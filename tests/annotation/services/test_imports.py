@@ -23,6 +23,7 @@ from annotation.models import (
 from annotation.rating_files import RatingFile, RatingFileOptions, rating_file_read
 from annotation.services.assignments import assignment_lease
 from annotation.services.estimates import estimate_request, estimate_run
+from annotation.services.exclusions import exclusion_lift, exclusion_make
 from annotation.services.imports import import_plan, ratings_import
 from tests.annotation.factories import (
     make_participation,
@@ -261,3 +262,18 @@ def test_only_studies_that_are_open_or_paused_take_ratings() -> None:
         ratings_import(study=study, file=file, actor=study.owner)
     with pytest.raises(StudyStateError):
         import_plan(study=study, file=file)
+
+
+def test_an_excluded_rater_brings_no_further_ratings() -> None:
+    study = make_study(redundancy=2)
+    first, second = items_of(study)[:2]
+    ratings_import(study=study, file=crowdkit([(first, "w", 1)]), actor=study.owner)
+    excluded = Participation.objects.get(channel=Channel.IMPORTED)
+    exclusion_make(participation=excluded, reason="reported", actor=study.owner)
+    file = crowdkit([(first, "w", 1), (second, "w", 1), (second, "v", 1)])
+    plan = ratings_import(study=study, file=file, actor=study.owner)
+    assert (plan.n_there, plan.n_ready) == (1, 1)
+    assert plan.reasons == {"its rater is excluded here; lift the exclusion first": 1}
+    assert counted(study) == Counter({second.pk: 1})
+    exclusion_lift(participation=excluded, actor=study.owner)
+    assert import_plan(study=study, file=file).reasons != plan.reasons

@@ -214,3 +214,8 @@ def test_a_dataset_goes_only_while_no_study_uses_it(django_capture_on_commit_cal
         probe_dataset_delete(dataset=dataset)
     assert not ProbeDataset.objects.exists()
     assert not any(path.exists() for path in paths)
+
+
+def test_a_name_too_long_is_refused() -> None:
+    with pytest.raises(UploadRefused, match="has 254 bytes"):
+        dataset_upload(name="x", images=[upload("a" * 250 + ".png", png())])

@@ -230,3 +230,19 @@ def test_the_worker_runs_what_waits_and_says_goodbye() -> None:
     assert run.worker == heartbeat.worker_id
     assert not worker_is_running()
     assert DBTaskResult.objects.get().status == TaskResultStatus.SUCCESSFUL
+
+
+def test_a_reaper_that_is_killed_leaves_the_run_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = estimate_request(study=make_study(), aggregation="bragg", enqueue=False)
+    now = timezone.now()
+    worker_beat(worker_id="killed", now=now - 2 * SILENCE_LIMIT)
+    EstimateRun.objects.update(status=RunStatus.RUNNING, started_at=now, worker="killed")
+    with monkeypatch.context() as patch:
+        patch.setattr(estimates, "_waiting_or_new", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            runs_reap(now=now)
+    run.refresh_from_db()
+    assert run.status == RunStatus.RUNNING
+    assert runs_reap(now=now) == 1

@@ -6,10 +6,12 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
-from annotation.exceptions import StudyNotReady
+from annotation.exceptions import InvalidInput, StudyNotReady
 from annotation.models import Channel, Item, QualityPolicy, Study, WorkerHeartbeat
 from annotation.queries.checklist import Check, CheckState
+from annotation.services.gold import NewGoldAnswer, gold_answers_add, gold_answers_remove
 from annotation.services.launch import launch_checklist, launch_require
+from annotation.services.sampling import sampling_plan
 from annotation.services.studies import study_launch
 from tests.annotation.factories import make_study
 
@@ -169,3 +171,21 @@ def test_raters_are_counted_by_the_limit_of_tasks() -> None:
     QualityPolicy.objects.filter(study=study).update(tasks_per_rater=2)
     limited = launch_checklist(study=study).preview
     assert limited.n_raters == -(-preview.n_tasks * 3 // 2)
+
+
+def test_an_answer_that_raters_are_told_is_not_asked() -> None:
+    study = draft()
+    task = sampling_plan(study).tasks[0]
+    index = task.inputs[0].index
+    told = NewGoldAnswer(task.concept.text, index, "present", "example")
+    (gold,) = gold_answers_add(study=study, answers=[told], actor=study.owner)
+    check = checks(study)["told"]
+    assert check.state == CheckState.FAIL
+    assert f"{task.concept.text!r} at input {index} (example)" in check.text
+    with pytest.raises(StudyNotReady, match=f"input {index} .*not drawn"):
+        study_launch(study=study, actor=study.owner)
+    assert not Item.objects.exists()
+    gold_answers_remove(study=study, ids=[gold.pk], actor=study.owner)
+    study_launch(study=study, actor=study.owner)
+    with pytest.raises(InvalidInput, match="is an item of the study"):
+        gold_answers_add(study=study, answers=[told], actor=study.owner)

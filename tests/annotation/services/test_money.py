@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from annotation.exceptions import SpendingCapPassed
 from annotation.models import LedgerEntry, LedgerKind, PanelSubmission, SubmissionStatus
@@ -126,15 +127,15 @@ def test_a_study_that_ended_keeps_what_may_still_be_paid() -> None:
         PanelSubmission.objects.create(
             recruitment=row, submission_id=f"visit-{number}", status=status
         )
-    assert commitment_settle(recruitment=row) == 0  # raters still come
+    assert commitment_settle(recruitment=row, as_of=timezone.now()) == 0  # raters still come
     row.panel_status = "AWAITING REVIEW"
     row.save()
-    assert commitment_settle(recruitment=row) == 2 * COST
-    assert commitment_settle(recruitment=row) == 0
+    assert commitment_settle(recruitment=row, as_of=timezone.now()) == 2 * COST
+    assert commitment_settle(recruitment=row, as_of=timezone.now()) == 0
     assert commitment_open(row) == 2 * COST
     row.panel_status = "COMPLETED"
     row.save()
-    assert commitment_settle(recruitment=row) == COST
+    assert commitment_settle(recruitment=row, as_of=timezone.now()) == COST
     assert commitment_open(row) == COST
 
 

@@ -25,10 +25,12 @@ from annotation.models import (
     StudyEvent,
 )
 from annotation.queries.money import commitment_open, ledger_total
+from annotation.recruitment.prolific import LONGEST_WAIT_SECONDS, TIMEOUT, TRIES
 from annotation.recruitment.signature import signature_verify
 from annotation.services.bonuses import bonus_pay
 from annotation.services.credentials import client_for, credential_save, credential_use
 from annotation.services.prolific import (
+    BUSY,
     prolific_approve,
     prolific_body,
     prolific_draft_create,
@@ -189,6 +191,12 @@ def test_a_second_action_waits_for_the_first(server) -> None:
     prolific_draft_create(recruitment=row, entry_url=ENTRY, actor=row.study.owner)
     row.refresh_from_db()
     assert row.busy_until is None
+
+
+def test_an_action_is_kept_apart_as_long_as_it_may_take() -> None:
+    reading = (TIMEOUT.connect or 0) + (TIMEOUT.read or 0)
+    request = TRIES * reading + (TRIES - 1) * LONGEST_WAIT_SECONDS
+    assert BUSY.total_seconds() > 2 * request
 
 
 def test_pause_resume_stop(server) -> None:

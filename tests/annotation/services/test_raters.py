@@ -1,6 +1,9 @@
 """A rater's way through a study."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from annotation.exceptions import (
     ConsentMissing,
@@ -13,7 +16,7 @@ from annotation.exceptions import (
     TasksLeft,
 )
 from annotation.models import AssignmentStatus, Participation, Rater, Recruitment
-from annotation.services.assignments import assignment_lease
+from annotation.services.assignments import assignment_lease, leases_expire
 from annotation.services.raters import (
     consent_decline,
     consent_give,
@@ -206,3 +209,31 @@ def test_what_has_ended_takes_nothing_more() -> None:
         consent_give(participation=participation)
     participation.refresh_from_db()
     assert (participation.outcome, participation.completion_code) == ("failed_checks", "")
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda person: consent_decline(participation=person),
+        lambda person: participation_end(participation=person, outcome="returned"),
+    ],
+)
+def test_leaving_gives_an_expired_task_back_as_well(leave) -> None:
+    participation = make_participation(make_study())
+    assignment = assignment_lease(participation=participation)
+    leases_expire(now=timezone.now() + timedelta(days=1))
+    leave(participation)
+    assignment.refresh_from_db()
+    assert assignment.status == AssignmentStatus.RETURNED
+
+
+def test_who_declined_and_comes_back_needs_a_place() -> None:
+    study = make_study()
+    study.recruitments.filter(channel="direct").update(places=1)
+    first = make_participation(study)
+    consent_decline(participation=first)
+    second = make_participation(study)
+    with pytest.raises(PlacesTaken):
+        consent_give(participation=first)
+    consent_decline(participation=second)
+    assert consent_give(participation=first).declined_at is None

@@ -121,3 +121,9 @@ def test_no_training_items_no_training() -> None:
     study = make_study()
     policy_set(study, training_items=3, training_pass_mark=2)
     assert next_step(make_participation(study)) is Step.READY
+
+
+def test_a_study_without_training_begins_none() -> None:
+    participation = make_participation(make_study())
+    assert training_begin(participation=participation) is None
+    assert not TrainingAttempt.objects.exists()

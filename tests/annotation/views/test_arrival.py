@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from annotation.models import (
     Outcome,
+    PanelSubmission,
     Participation,
     Rater,
     ScreeningAnswer,
@@ -304,3 +305,13 @@ def test_every_outcome_has_a_page(client: Client, study: Study, link: str, outco
     code = CODES.get(Outcome(outcome))
     assert (b"Your code for the panel" in response.content) == (code is not None)
     assert b"Give your place back" not in response.content
+
+
+def test_coming_back_with_another_visit_records_it(client: Client, study: Study, link: str) -> None:
+    study.recruitments.filter(channel="panel").update(submission_parameter="visit")
+    client.post(link, {"consent": "yes"})
+    longest = "v" * 200
+    client.post(link.replace("visit=v1", f"visit={longest}"), {"resume": "1"})
+    visits = PanelSubmission.objects.values_list("submission_id", "participation")
+    mine = Participation.objects.get().pk
+    assert set(visits) == {("v1", mine), (longest, mine)}

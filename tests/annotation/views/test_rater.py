@@ -21,7 +21,7 @@ from annotation.models import (
 from annotation.services.assignments import assignment_return, leases_expire
 from annotation.services.studies import study_close, study_pause
 from tests.annotation.factories import make_participation, make_study, rate_task
-from tests.annotation.factories_journey import policy_set, turn_into_texts
+from tests.annotation.factories_journey import make_panel, policy_set, turn_into_texts
 
 pytestmark = pytest.mark.django_db
 
@@ -333,8 +333,8 @@ def texts_study(text: str, highlight: tuple[int, int] | None = None) -> Study:
     return study
 
 
-def begin(client: Client, study: Study) -> Client:
-    client.post(reverse("rater:entry", args=[study.slug]), {"consent": "yes"})
+def begin(client: Client, study: Study, query: str = "") -> Client:
+    client.post(reverse("rater:entry", args=[study.slug]) + query, {"consent": "yes"})
     client.post(reverse("rater:instructions", args=[study.slug]))
     return client
 
@@ -462,3 +462,28 @@ def test_a_late_task_counts_for_the_rater(rater: Client, study: Study) -> None:
     held.refresh_from_db()
     assert held.late_at is not None
     assert "task 2" in task_html(rater, study)
+
+
+def test_without_a_script_the_task_says_how_to_keep_what_was_chosen(
+    rater: Client, study: Study
+) -> None:
+    html = task_html(rater, study)
+    assert '<p class="notice no-script">Before a break or a stop, press “Submit task”' in html
+    first, *_ = all_answers(html).items()
+    rater.post(submit_url(study), dict([first]))
+    assert Rating.objects.count() == 1
+
+
+def test_a_paid_rater_who_returns_tasks_is_not_done(client: Client) -> None:
+    study = make_study(n_inputs=60, n_neurons=1, n_concepts=1, items_per_task=10)
+    make_panel(study)
+    assert study.tasks.count() == 2
+    policy_set(study, tasks_per_rater=2)
+    begin(client, study, "?pid=PAID-1")
+    stop, task = (reverse(f"rater:{name}", args=[study.slug]) for name in ("stop", "task"))
+    client.post(submit_url(study), all_answers(task_html(client, study)))
+    client.post(stop)
+    assert client.post(task).url == task
+    assert Participation.objects.get().completion_code == ""
+    client.post(submit_url(study), all_answers(task_html(client, study)))
+    assert Participation.objects.get().completed_at is not None

@@ -1,15 +1,18 @@
 """The recruitment page: what it shows, what it asks first, that a second click does nothing."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.models import (
     Channel,
     LedgerEntry,
     OutcomeCode,
+    PanelBonus,
     PanelCredential,
     Recruitment,
     Role,
@@ -272,3 +275,28 @@ def test_a_rater_comes_by_the_signed_link_and_gives_the_place_back(server) -> No
     submissions_reconcile(recruitment=row)
     ended = rater.get(reverse("rater:ended", args=[row.study.slug]))
     assert "The answers that you gave are kept." in text(ended)
+
+
+def test_a_bonus_in_doubt_is_decided_after_a_confirmation(server) -> None:
+    row = make_published(server)
+    client = Client()
+    client.force_login(row.study.owner)
+    there = server.fake.place_take(row.panel_study_id)
+    server.fake.submission_move(there.id, "AWAITING REVIEW", "ABC")
+    submissions_reconcile(recruitment=row)
+    submission = row.submissions.get()
+    assert "bonus is in doubt" not in text(client.get(url(row)))
+    PanelBonus.objects.create(
+        submission=submission, amount_minor=50, key="k", state="uncertain", actor=row.study.owner
+    )
+    PanelBonus.objects.update(created_at=timezone.now() - timedelta(minutes=5))
+    page = text(client.get(url(row)))
+    assert "bonus 0.50 GBP: the panel did not answer" in page
+    assert "bonus is in doubt" in page
+    chosen = {"do": "bonus-paid", "submission": submission.pk}
+    asked = text(post(client, row, "recruitment_submissions", **chosen))
+    assert "I saw there that it was paid" in asked
+    assert PanelBonus.objects.get().state == "uncertain"
+    done = post(client, row, "recruitment_submissions", confirmed="yes", **chosen)
+    assert "recorded as paid" in text(done)
+    assert PanelBonus.objects.get().state == "paid"

@@ -148,3 +148,10 @@ def test_training_pages_tell_nothing_of_neurons_or_files(rater: Client, study: S
     file = attempt_items(TrainingAttempt.objects.get())[0].gold_answer.probe_input.file
     for word in (file, file.removesuffix(".png"), "neuron", "layer1", "gold", "activation"):
         assert word not in html
+
+
+def test_a_study_without_training_leads_on(client: Client) -> None:
+    study = make_study(n_inputs=60)
+    client.post(page("entry", study), {"consent": "yes"})
+    client.post(page("instructions", study))
+    assert client.post(page("training", study), follow=True).status_code == 200

@@ -138,7 +138,8 @@ export class Outbox {
 
   // For leftovers: forget what is done with, one way or the other.
   settle() {
-    if (this.refusal && [404, 409].includes(this.refusal.status)) this.memory.queue = [];
+    // 404 is no such word: a shared browser may be another rater's now, who does not know the task.
+    if (this.refusal?.status === 409) this.memory.queue = [];
     if (this.empty) {
       this.memory.cleared = [];
       this.store();
