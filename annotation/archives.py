@@ -229,9 +229,9 @@ def _member_require(member: zipfile.ZipInfo, label: str) -> None:
     if member.flag_bits & 0x1:
         raise UploadRefused(f"{label}: {member.filename!r} is encrypted; make it without password.")
     if member.compress_type not in COMPRESSIONS:
-        how = zipfile.compressor_names.get(member.compress_type, member.compress_type)
+        how = f"method {member.compress_type}"
         raise UploadRefused(
-            f"{label}: {member.filename!r} is packed with {how}, expected deflate or nothing; pack "
+            f"{label}: {member.filename!r} is packed by {how}, expected deflate or nothing; pack "
             "it again with the usual settings."
         )
     if stat.S_ISLNK(member.external_attr >> 16):
