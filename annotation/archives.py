@@ -20,6 +20,7 @@ MAX_MEMBERS = 200_000
 MAX_DIRECTORY_BYTES = 64 << 20
 #: The two whose unpacking Python bounds at every read.
 COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+REFUSED = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "lzma"}
 #: Text and masks pack well, but nothing honest of this size packs better.
 MAX_RATIO = 200
 RATIO_COUNTS_FROM = 1 << 20
@@ -229,9 +230,9 @@ def _member_require(member: zipfile.ZipInfo, label: str) -> None:
     if member.flag_bits & 0x1:
         raise UploadRefused(f"{label}: {member.filename!r} is encrypted; make it without password.")
     if member.compress_type not in COMPRESSIONS:
-        how = f"method {member.compress_type}"
+        how = REFUSED.get(member.compress_type, f"method {member.compress_type}")
         raise UploadRefused(
-            f"{label}: {member.filename!r} is packed by {how}, expected deflate or nothing; pack "
+            f"{label}: {member.filename!r} is packed with {how}, expected deflate or nothing; pack "
             "it again with the usual settings."
         )
     if stat.S_ISLNK(member.external_attr >> 16):
