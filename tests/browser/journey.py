@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from django.db import OperationalError
 from playwright.sync_api import Page, expect
 
 
@@ -41,3 +42,21 @@ def until(holds: Callable[[], bool], seconds: float = 10) -> None:
     while not holds():
         assert time.monotonic() < end, "it never came to hold"
         time.sleep(0.05)
+
+
+def write(change: Callable[[], object]) -> None:
+    """Write to the database as soon as the server's last reads let go of it.
+
+    SQLite in memory, which the live server shares with the test, refuses where a file would wait.
+    """
+
+    def written() -> bool:
+        try:
+            change()
+        except OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            return False
+        return True
+
+    until(written)

@@ -19,7 +19,7 @@ from annotation.models import (
 from annotation.queries import assignment_items
 from tests.annotation.factories_journey import add_training, turn_into_texts
 from tests.browser.conftest import PHONE
-from tests.browser.journey import begin, enhanced, n_marked, saved, until
+from tests.browser.journey import begin, enhanced, n_marked, saved, until, write
 
 pytestmark = pytest.mark.browser
 
@@ -244,7 +244,8 @@ def test_answers_of_a_task_that_was_lost_are_sent_later(
     context = page.context
     page.close()
     # the lease runs out, and the rater is on another task when the browser is opened again
-    Assignment.objects.filter(pk=first.pk).update(status=AssignmentStatus.EXPIRED)
+    held = Assignment.objects.filter(pk=first.pk)
+    write(lambda: held.update(status=AssignmentStatus.EXPIRED))
     second = study.tasks.exclude(pk=first.task_id).first()
     assert second is not None
     second.assignments.create(
