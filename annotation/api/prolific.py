@@ -58,7 +58,7 @@ class ApproveInput(DryRunInput):
     """Which submissions a person approves."""
 
     submissions = serializers.ListField(
-        child=serializers.CharField(max_length=60), allow_empty=False, max_length=500
+        child=serializers.CharField(max_length=200), allow_empty=False, max_length=500
     )
 
 
@@ -101,7 +101,7 @@ class AccessInput(serializers.Serializer[dict[str, Any]]):
         help_text="Stored encrypted; never shown again.",
     )
     workspace_id = serializers.CharField(
-        max_length=60, required=False, allow_blank=True, default=""
+        max_length=200, required=False, allow_blank=True, default=""
     )
 
 
