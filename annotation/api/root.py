@@ -5,7 +5,6 @@ from typing import Any
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from annotation.api.base import ApiView
 
@@ -34,7 +33,3 @@ class NowhereView(ApiView):
         """
         super().initial(request, *args, **kwargs)
         raise NotFound(f"The API has no address {request.path}; /api/docs/ lists all it has.")
-
-    def get(self, request: Request, rest: str) -> Response:
-        """Never reached."""
-        raise NotImplementedError
