@@ -98,6 +98,10 @@ class StudyNotOpen(StudyStateError):
     """Raters may not start work: the study is a draft, paused or closed."""
 
 
+class RoundDrawnMeanwhile(StudyStateError):
+    """Somebody else drew a round while this one was being planned."""
+
+
 class RecruitmentInactive(StudyNotOpen):
     """The study does not recruit through this channel at the moment."""
 
@@ -212,6 +216,14 @@ class WorkerStopped(AnnotationError):
 
 class EstimateFailed(AnnotationError):
     """An estimate run cannot be made from what is stored; the ratings are untouched."""
+
+
+class RunOver(AnnotationError):
+    """An estimate run that is to be cancelled has ended already."""
+
+
+class RunStopped(AnnotationError):
+    """An estimate run was cancelled, or taken for dead, while it was being made."""
 
 
 class RatingFileProblem(InvalidInput):

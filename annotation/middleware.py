@@ -5,12 +5,17 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+
+from annotation.error_pages import at_work, error_page
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 #: Where tokens count, and errors are problem details.
 API = "/api/"
+#: A file of this name in the data folder: the site is being worked on.
+MAINTENANCE = "maintenance"
+#: When to look again whether it is still being worked on.
+RETRY_SECONDS = 60
 #: Nothing here needs a camera, a place or a payment of the browser, and nothing embedded gets one.
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
@@ -95,6 +100,37 @@ def body_limit_middleware(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
+def maintenance_middleware(get_response: GetResponse) -> GetResponse:
+    """Answer everything with 503 while there is a file ``maintenance`` in the data folder.
+
+    No restart is needed to put it there or to take it away, and neither database nor session is
+    asked. A rater's browser keeps answers that meet a 503, and sends them again.
+
+    Parameters
+    ----------
+    get_response : callable
+        The rest of the site.
+
+    Returns
+    -------
+    callable
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if not (settings.DATA_DIR / MAINTENANCE).exists():
+            return get_response(request)
+        if request.path_info.startswith(API):
+            response: HttpResponse = _problem(
+                503, "Maintenance", "The site is being worked on; send the request again later."
+            )
+        else:
+            response = at_work(request)
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+        return response
+
+    return middleware
+
+
 def _content_length(request: HttpRequest) -> int:
     try:
         return int(request.META.get("CONTENT_LENGTH") or 0)
@@ -103,17 +139,17 @@ def _content_length(request: HttpRequest) -> int:
 
 
 def _too_large(request: HttpRequest) -> HttpResponse:
+    # what of the body is still on its way is the server's business: gunicorn closes the connection
     if request.path_info.startswith(API):
-        problem = {
-            "type": "urn:neuronjury:problem:BodyTooLarge",
-            "status": 413,
-            "detail": f"The body has {_content_length(request)} bytes, more than may be sent here; "
+        return _problem(
+            413,
+            "BodyTooLarge",
+            f"The body has {_content_length(request)} bytes, more than may be sent here; "
             "send it in parts, or upload it as a file.",
-        }
-        response: HttpResponse = JsonResponse(
-            problem, status=413, content_type="application/problem+json"
         )
-    else:
-        response = render(request, "413.html", status=413)
-    response.headers["Connection"] = "close"  # the body is still on its way, and is not read
-    return response
+    return error_page(request, 413)
+
+
+def _problem(status: int, kind: str, detail: str) -> HttpResponse:
+    problem = {"type": f"urn:neuronjury:problem:{kind}", "status": status, "detail": detail}
+    return JsonResponse(problem, status=status, content_type="application/problem+json")

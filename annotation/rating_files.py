@@ -35,6 +35,8 @@ LABELS = {
 }
 _OURS = {"concept", "input_index", "rater", "value"}
 _CROWDKIT = {"task", "worker", "label"}
+#: The line where a record begins, and the record.
+Records = Iterator[tuple[int, Mapping[str, Any]]]
 _NUMBERED = re.compile(r"^(.*?)[_.-]?(\d+)$")
 
 
@@ -53,7 +55,7 @@ class OldRating:
     Attributes
     ----------
     row : int
-        Of the file, from 1 for the first after the header.
+        The how manieth rating of the file, from 1.
     rater, concept, probe_input : str
         Whoever rated; the concept's text; the input's index or file name.
     label : str
@@ -64,6 +66,8 @@ class OldRating:
         How long it took.
     refused : str
         Why the file itself says that the rating does not count; empty where it does not.
+    line : int
+        Where its record begins in the file, from 1; of a Parquet file, the number of the record.
     """
 
     row: int
@@ -74,6 +78,7 @@ class OldRating:
     rated_at: datetime | None = None
     response_ms: int | None = None
     refused: str = ""
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ def rating_file_read(
     file : binary file
         CSV, JSON lines or Parquet.
     name : str
-        For messages and for the log.
+        For messages and for the log; its ending tells commas (.csv) from tabs (.tsv).
     options : RatingFileOptions, optional
         What the file does not say itself.
 
@@ -188,32 +193,40 @@ def _as_text(file: IO[bytes]) -> Iterator[IO[str]]:
 
 def _records(
     file: IO[bytes], text: IO[str], kind: FileKind, name: str
-) -> tuple[list[str], Iterator[Mapping[str, Any]]]:
+) -> tuple[list[str], Records]:
     if kind is FileKind.PARQUET:
         return _parquet(file, name)
     if kind is FileKind.JSONL:
         return _json_lines(text, name)
-    reader = csv.DictReader(text, strict=True)
+    tabs = name.lower().endswith(".tsv")
+    reader = csv.DictReader(text, strict=True, delimiter="\t" if tabs else ",")
     try:
         return list(reader.fieldnames or ()), _csv_rows(reader, name)
     except csv.Error as error:
         raise RatingFileProblem(f"{name}: it is no CSV file ({error}).") from error
 
 
-def _csv_rows(reader: "csv.DictReader[str]", name: str) -> Iterator[Mapping[str, Any]]:
+def _csv_rows(reader: "csv.DictReader[str]", name: str) -> Records:
     try:
         for row in reader:
-            yield {
-                column: spreadsheet_unsafe(value)
+            cells = {
+                column: value
                 for column, value in row.items()
                 if column is not None and isinstance(value, str)
             }
+            begins = reader.line_num - sum(_line_breaks(value) for value in cells.values())
+            yield begins, {column: spreadsheet_unsafe(value) for column, value in cells.items()}
     except csv.Error as error:
         raise RatingFileProblem(f"{name}: line {reader.line_num}: {error}.") from error
 
 
-def _json_lines(text: IO[str], name: str) -> tuple[list[str], Iterator[Mapping[str, Any]]]:
-    def records() -> Iterator[Mapping[str, Any]]:
+def _line_breaks(text: str) -> int:
+    """Count line breaks as the csv module does: in every form, a pair of two signs once."""
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
+def _json_lines(text: IO[str], name: str) -> tuple[list[str], Records]:
+    def records() -> Records:
         for number, line in enumerate(text, start=1):
             if not line.strip():
                 continue
@@ -223,21 +236,21 @@ def _json_lines(text: IO[str], name: str) -> tuple[list[str], Iterator[Mapping[s
                 raise RatingFileProblem(f"{name}: line {number} is no JSON ({error}).") from error
             if not isinstance(record, dict):
                 raise RatingFileProblem(f"{name}: line {number} is no JSON object.")
-            yield record
+            yield number, record
 
     stream = records()
     first = next(stream, None)
     if first is None:
         return [], iter(())
 
-    def all_records() -> Iterator[Mapping[str, Any]]:
+    def all_records() -> Records:
         yield first
         yield from stream
 
-    return list(first), all_records()
+    return list(first[1]), all_records()
 
 
-def _parquet(file: IO[bytes], name: str) -> tuple[list[str], Iterator[Mapping[str, Any]]]:
+def _parquet(file: IO[bytes], name: str) -> tuple[list[str], Records]:
     from pyarrow import parquet
 
     # all of it is kept in memory, so it may unpack to no more than a table of text may weigh
@@ -245,9 +258,11 @@ def _parquet(file: IO[bytes], name: str) -> tuple[list[str], Iterator[Mapping[st
     file.seek(0)
     table = parquet.ParquetFile(file)
 
-    def records() -> Iterator[Mapping[str, Any]]:
+    def records() -> Records:
+        first = 1
         for batch in table.iter_batches():
-            yield from batch.to_pylist()
+            yield from enumerate(batch.to_pylist(), start=first)
+            first += batch.num_rows
 
     return list(table.schema_arrow.names), records()
 
@@ -262,11 +277,11 @@ def _text(value: Any) -> str:
 
 
 def _ours(
-    records: Iterator[Mapping[str, Any]],
+    records: Records,
     columns: Sequence[str],  # noqa: ARG001 - every reader takes them
     options: RatingFileOptions,  # noqa: ARG001
 ) -> Iterator[OldRating]:
-    for number, record in enumerate(records, start=1):
+    for number, (line, record) in enumerate(records, start=1):
         refused = ""
         if _text(record.get("gold")):
             refused = "it is of a gold item, which belongs to the study that hid it"
@@ -281,11 +296,12 @@ def _ours(
             rated_at=_time(record.get("rated_at")),
             response_ms=_milliseconds(record.get("response_ms")),
             refused=refused,
+            line=line,
         )
 
 
 def _crowdkit(
-    records: Iterator[Mapping[str, Any]],
+    records: Records,
     columns: Sequence[str],
     options: RatingFileOptions,
 ) -> Iterator[OldRating]:
@@ -293,18 +309,19 @@ def _crowdkit(
         raise RatingFileProblem(
             "concept: the file has no column of that name; say which concept all of it is about."
         )
-    for number, record in enumerate(records, start=1):
+    for number, (line, record) in enumerate(records, start=1):
         yield OldRating(
             row=number,
             rater=_text(record.get("worker")),
             concept=_text(record.get("concept")) or options.concept,
             probe_input=_text(record.get("task")),
             label=_text(record.get("label")),
+            line=line,
         )
 
 
 def _mturk(
-    records: Iterator[Mapping[str, Any]],
+    records: Records,
     columns: Sequence[str],
     options: RatingFileOptions,
 ) -> Iterator[OldRating]:
@@ -325,7 +342,7 @@ def _mturk(
         )
     pairs = _pairs(shown, answer)
     number = 0
-    for record in records:
+    for line, record in records:
         rejected = _text(record.get("AssignmentStatus")) == "Rejected"
         for of_input, of_answer in pairs:
             number += 1
@@ -337,6 +354,7 @@ def _mturk(
                 label=_text(record.get(of_answer)),
                 rated_at=_time(record.get("SubmitTime")),
                 refused="its assignment was rejected" if rejected else "",
+                line=line,
             )
 
 
@@ -387,7 +405,7 @@ def _milliseconds(value: Any) -> int | None:
 
 _READERS: dict[
     RatingFormat,
-    Callable[[Iterator[Mapping[str, Any]], Sequence[str], RatingFileOptions], Iterator[OldRating]],
+    Callable[[Records, Sequence[str], RatingFileOptions], Iterator[OldRating]],
 ] = {
     RatingFormat.OURS: _ours,
     RatingFormat.CROWDKIT: _crowdkit,

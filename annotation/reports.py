@@ -119,6 +119,7 @@ def study_report(*, study: Study, runs: list[EstimateRun]) -> str:
         "report/report.html",
         {
             "study": study,
+            "rounds": study.sampling_rounds.filter(number__gte=2).order_by("number"),
             "headline": headline,
             "reports": reports,
             "figures": [

@@ -49,3 +49,24 @@ def panel_event_task(event_id: int) -> str:
     from annotation.services.panel_events import event_process
 
     return event_process(event=PanelEvent.objects.get(pk=event_id)).error
+
+
+@task()
+def panel_request_task(request_id: int) -> str:
+    """Ask a panel for what the state of a study wants of it.
+
+    Parameters
+    ----------
+    request_id : int
+        Primary key of the request; one that is gone was replaced by what a person did.
+
+    Returns
+    -------
+    str
+        Why it is not done yet; the sweeper tries again.
+    """
+    from annotation.models import PanelRequest
+    from annotation.services.prolific_states import panel_request_send
+
+    request = PanelRequest.objects.filter(pk=request_id).first()
+    return "" if request is None else panel_request_send(request=request)

@@ -6,9 +6,8 @@ from typing import Concatenate, ParamSpec
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
-from django.views.decorators.cache import never_cache
 
+from annotation.error_pages import error_page
 from annotation.services.throttles import throttle_hit
 
 P = ParamSpec("P")
@@ -65,7 +64,6 @@ def throttled(scope: str, view: View[P]) -> View[P]:
     return guarded
 
 
-@never_cache
 def too_many(request: HttpRequest, wait: int) -> HttpResponse:
     """Say that there were too many tries, and for how long.
 
@@ -81,6 +79,6 @@ def too_many(request: HttpRequest, wait: int) -> HttpResponse:
     HttpResponse
         429.
     """
-    response = render(request, "429.html", {"minutes": -(-wait // 60)}, status=429)
+    response = error_page(request, 429, minutes=-(-wait // 60))
     response["Retry-After"] = str(wait)
     return response

@@ -5,9 +5,10 @@
     python benchmarks/savings.py --quick            few pairs and seeds: minutes, wide intervals
 
 A thin front of the laboratory (``estimation.laboratory``; the command ``neuron-estimate`` has all
-its options). For each method and budget the best redundancy is taken. Intervals are bootstrap
-intervals over pairs, and over seeds within pairs. With --data nothing is simulated but, in the
-settings that say so, the raters; five classes and three pairs of models give 15 pairs a setting.
+its options). For each method and budget the best redundancy is taken; with --ladder it is 3, as
+published. Intervals are bootstrap intervals over pairs, and over seeds within pairs. With --data
+nothing is simulated but, in the settings that say so, the raters; five classes and three pairs of
+models give 15 pairs a setting.
 
 --out keeps finished studies, so that a run that was stopped goes on where it was.
 """
@@ -26,8 +27,10 @@ from estimation.laboratory.methods import METHODS
 from estimation.laboratory.report import coverage_report, error_report, savings_report
 from estimation.laboratory.settings import cifar_settings, simulated_settings
 
-#: Uniform draws with majority votes need more than the default budgets in the published setting.
+#: Uniform draws with majority votes need more than the default budgets in the published settings.
 LARGE_BUDGETS = (131_220, 393_660)
+#: Ratings an input of the published study.
+PUBLISHED_REDUNDANCY = (3,)
 LADDER = ("uniform + majority", "uniform + BRAgg", "MG-IS + majority", "MG-IS + BRAgg")
 
 
@@ -58,12 +61,15 @@ def main() -> None:
             else simulated_settings(n_pairs=n_pairs)
         )
         methods = arguments.method or list(METHODS)
+        redundancies = REDUNDANCIES
         budgets = [budget for budget in BUDGETS if budget <= arguments.largest]
         wanted = arguments.setting or list(settings)
         if arguments.ladder:
-            wanted = [name for name in settings if name.startswith("published")]
+            published = [name for name in settings if name.startswith("published")]
+            wanted = arguments.setting or published
             methods = arguments.method or list(LADDER)
             budgets = [*BUDGETS, *LARGE_BUDGETS]
+            redundancies = PUBLISHED_REDUNDANCY
         unknown = [name for name in wanted if name not in settings]
         if unknown:
             sys.exit(f"--setting: found {unknown[0]!r}, expected one of {', '.join(settings)}")
@@ -72,7 +78,7 @@ def main() -> None:
                 [settings[name] for name in wanted],
                 methods,
                 budgets=budgets,
-                redundancies=REDUNDANCIES,
+                redundancies=redundancies,
                 seeds=range(n_seeds),
                 n_jobs=arguments.jobs,
                 folder=arguments.out or Path(temporary),

@@ -203,18 +203,22 @@ def _part(
     labels = labels[np.arange(m) * labels.shape[0] // m]
     relative = draw.weights / draw.weights.mean()
     sampled = scaled[draw.indices]
+    # the row of the posterior that each labelling was drawn from
+    used = np.arange(m) * rows.shape[0] // m
     if predicted is not None:
         if predicted.shape[0] != rows.shape[0]:
             msg = f"prediction: {predicted.shape[0]} posterior draws, but g has {rows.shape[0]}"
             raise EstimationError(msg)
-        p = predicted[np.arange(m) * predicted.shape[0] // m]
+        p = predicted[used]
+        # moments by probabilities, sampling variance by labels: `model_assisted_correlation`
+        moved = rows[:, draw.indices][used] - p[:, draw.indices]
+        mu = p.mean(axis=1, keepdims=True) + np.mean(relative * moved, axis=1, keepdims=True)
+        mu = np.clip(mu, 0.5 / scaled.size, 1 - 0.5 / scaled.size)
+        covariance = p @ scaled / scaled.size + np.mean(relative * sampled * moved, axis=1)
         residual = labels - p[:, draw.indices]
         off = residual - np.mean(relative * residual, axis=1, keepdims=True)
-        mu = p.mean(axis=1, keepdims=True) + np.mean(relative * residual, axis=1, keepdims=True)
-        mu = np.clip(mu, 0.5 / scaled.size, 1 - 0.5 / scaled.size)
-        gap = np.mean(relative * sampled * residual, axis=1)
-        covariance = p @ scaled / scaled.size + gap
-        covariance_influence = sampled * residual - gap[:, None]
+        covariance_influence = sampled * residual
+        covariance_influence -= np.mean(relative * covariance_influence, axis=1, keepdims=True)
     else:
         mu = np.mean(relative * labels, axis=1, keepdims=True)
         off = labels - mu

@@ -104,15 +104,14 @@ def model_assisted_correlation(
     The difference estimator: with p the model's prediction before an input's own ratings and c the
     labels of the sample, mean c is estimated by mean p over all inputs plus the importance-weighted
     mean of c - p, mean a c likewise; rho = T2 / sqrt(mu (1 - mu)). A wrong model costs variance and
-    leaves no bias; a good one makes residuals, and with them the interval, small. Labels are
-    imputed from `g`, and the sampling variance is that of f_i (c_i - p_i), f the influence of a
-    label on rho.
+    leaves no bias; a good one makes residuals, and with them the interval, small.
 
-    Imputed labels count label doubt in the sampling variance too, which is cautious: in the regimes
-    of ``simulated_study`` such intervals covered 98.8% to 100%. Probabilities in their place gave
-    intervals that covered 95% there, and only 80% and 86% in two studies of the digits
-    (``benchmarks/interval_coverage.py``), where the label model is wrong and these cover 91% and
-    92%.
+    Each posterior draw gives a score, with the probabilities `g` for c; spread between them is
+    doubt about raters and calibration. The sampling variance is that of f_i (c_i - p_i), f the
+    influence of a label on rho, for labels c imputed from `g`: that counts the doubt about labels,
+    once. Were the label model right, the variance of f_i (g_i - p_i) would do, because ratings move
+    g from p by as much as they tell; it is not always: on the digits such intervals covered 84%,
+    these 92% (``benchmarks/interval_coverage.py``; docs/estimates.md has the figures).
 
     Parameters
     ----------
@@ -127,7 +126,7 @@ def model_assisted_correlation(
     level : float
         Nominal coverage of the interval.
     n_imputations : int
-        Labellings to draw.
+        Labellings to draw, for the sampling variance.
     seed : int
         Seed of the labellings.
 
@@ -162,10 +161,11 @@ def model_assisted_correlation(
     relative = weights / weights.mean()
     imputed = impute_labels(rows[:, draw.indices], draw, n_imputations=n_imputations, seed=seed)
     used = np.arange(imputed.shape[0]) * rows.shape[0] // imputed.shape[0]
-    residual = imputed - predicted[:, draw.indices][used]
     sampled = scaled[draw.indices]
-    mu = predicted.mean(axis=1)[used] + np.mean(relative * residual, axis=1)
-    t2 = (predicted @ scaled)[used] / n + np.mean(relative * sampled * residual, axis=1)
+    before = predicted[:, draw.indices][used]
+    moved = rows[:, draw.indices][used] - before
+    mu = predicted.mean(axis=1)[used] + np.mean(relative * moved, axis=1)
+    t2 = (predicted @ scaled)[used] / n + np.mean(relative * sampled * moved, axis=1)
     scores, clipped = correlation_from_totals(mu, t2, n)
     n_effective = effective_draws(weights)
     n_rated = int(draw.unique_indices.size)
@@ -181,7 +181,7 @@ def model_assisted_correlation(
             for m, t in zip(safe_mu, t2, strict=True)
         ]
     )
-    contribution = influence * residual
+    contribution = influence * (imputed - before)
     contribution -= np.mean(relative * contribution, axis=1, keepdims=True)
     variances = variance_of_mean(relative * contribution, draw)
     return estimate_from_imputations(

@@ -36,6 +36,16 @@ class PanelCredentialAdmin(ReadOnlyAdmin):
     exclude = ("token_encrypted", "webhook_secret_encrypted")
 
 
+@admin.register(models.PanelRequest)
+class PanelRequestAdmin(ReadOnlyAdmin):
+    """What a panel is asked for because a study's state changed, and whether it is done."""
+
+    list_display = ("recruitment", "action", "actor", "asked_at", "tried_at", "done_at", "error")
+    list_filter = ("action",)
+    list_select_related = ("recruitment__study", "actor")
+    search_fields = ("recruitment__study__slug",)
+
+
 @admin.register(models.PanelSubmission)
 class PanelSubmissionAdmin(ReadOnlyAdmin):
     """Visits as the panel counts them."""

@@ -164,13 +164,23 @@ class ExplanationTermAdmin(ReadOnlyAdmin):
     search_fields = ("concept__text",)
 
 
+@admin.register(models.SamplingRound)
+class SamplingRoundAdmin(ReadOnlyAdmin):
+    """Rounds of draws."""
+
+    list_display = ("study", "number", "design", "n_draws", "half_width", "drawn_at", "drawn_by")
+    list_filter = ("study", "design")
+    list_select_related = ("study", "drawn_by")
+    search_fields = ("study__slug",)
+
+
 @admin.register(models.PairSample)
 class PairSampleAdmin(ReadOnlyAdmin):
     """Samples."""
 
-    list_display = ("study", "neuron", "concept", "sampling_design", "n_draws", "seed")
+    list_display = ("study", "round", "neuron", "concept", "sampling_design", "n_draws", "seed")
     list_filter = ("study", "sampling_design")
-    list_select_related = ("study", "neuron__activations", "concept")
+    list_select_related = ("study", "round__study", "neuron__activations", "concept")
     search_fields = ("concept__text",)
 
 

@@ -22,7 +22,6 @@ from rest_framework.views import APIView
 
 from annotation.api.access import (
     AnonymousThrottle,
-    BurstThrottle,
     HasScope,
     TokenAuthentication,
     UserThrottle,
@@ -74,7 +73,7 @@ class ApiView(APIView):
     pays = False
     authentication_classes = [TokenAuthentication, SessionAuthentication]
     permission_classes = [IsAuthenticated, HasScope]
-    throttle_classes = [BurstThrottle, UserThrottle]
+    throttle_classes = [UserThrottle]
     parser_classes = [SafeJSONParser]
     content_negotiation_class = JsonAlone
 
@@ -85,7 +84,7 @@ class ApiView(APIView):
         except (AuthenticationFailed, NotAuthenticated):
             failures = AnonymousThrottle()
             if not failures.allow_request(request, self):
-                self.throttled(request, failures.wait() or 0.0)
+                self.throttled(request, failures.wait())
             raise
 
     @property

@@ -14,7 +14,7 @@ from annotation.api.base import ApiView, ListView, once
 from annotation.exports import estimates_document
 from annotation.models import Aggregation, EstimateRun, RunStatus
 from annotation.queries import latest_run
-from annotation.services.estimates import estimate_request
+from annotation.services.estimates import estimate_cancel, estimate_request
 
 
 class AggregationInput(serializers.Serializer[dict[str, Any]]):
@@ -64,6 +64,16 @@ class RunSerializer(serializers.ModelSerializer[EstimateRun]):
         read_only_fields = fields
 
 
+class _RoundPart(serializers.Serializer[Any]):
+    number = serializers.IntegerField()
+    design = serializers.CharField()
+    n_draws = serializers.IntegerField()
+    half_width = serializers.FloatField(allow_null=True)
+    seed = serializers.IntegerField()
+    drawn_at = serializers.DateTimeField()
+    n_ratings_before = serializers.IntegerField()
+
+
 class _StudyPart(serializers.Serializer[Any]):
     slug = serializers.CharField()
     title = serializers.CharField()
@@ -75,6 +85,7 @@ class _StudyPart(serializers.Serializer[Any]):
     seed = serializers.IntegerField()
     inputs_per_pair = serializers.IntegerField()
     redundancy = serializers.IntegerField()
+    rounds = _RoundPart(many=True)
 
 
 class _RunPart(serializers.Serializer[Any]):
@@ -194,13 +205,8 @@ class RunListView(ListView):
         return self.page(runs.order_by("-queued_at", "-pk"), RunSerializer)
 
 
-class RunView(ApiView):
-    """``/api/studies/<slug>/runs/<id>/``."""
-
-    @extend_schema(responses=RunSerializer)
-    def get(self, request: Request, slug: str, run_id: UUID) -> Response:  # noqa: ARG002 - DRF's
-        """Show how far a run is."""
-        return Response(RunSerializer(self.run(slug, run_id)).data)
+class _RunApi(ApiView):
+    """An endpoint of one run."""
 
     def run(self, slug: str, run_id: UUID) -> EstimateRun:
         """Get a run of a study.
@@ -227,7 +233,31 @@ class RunView(ApiView):
         return run
 
 
-class RunEstimatesView(RunView):
+class RunView(_RunApi):
+    """``/api/studies/<slug>/runs/<id>/``."""
+
+    @extend_schema(responses=RunSerializer)
+    def get(self, request: Request, slug: str, run_id: UUID) -> Response:  # noqa: ARG002 - DRF's
+        """Show how far a run is."""
+        return Response(RunSerializer(self.run(slug, run_id)).data)
+
+
+class RunCancelView(_RunApi):
+    """``/api/studies/<slug>/runs/<id>/cancel/``."""
+
+    @extend_schema(request=None, responses=RunSerializer)
+    @once
+    def post(self, request: Request, slug: str, run_id: UUID) -> Response:  # noqa: ARG002 - DRF's
+        """Cancel a run that waits or is being made.
+
+        Nothing that it found is written; a run that has ended is refused with 409. The worker that
+        makes it stops when it reports its progress the next time.
+        """
+        run = estimate_cancel(run=self.run(slug, run_id), actor=self.actor)
+        return Response(RunSerializer(run).data)
+
+
+class RunEstimatesView(_RunApi):
     """``/api/studies/<slug>/runs/<id>/estimates/``."""
 
     @extend_schema(responses=EstimatesDocument)

@@ -64,7 +64,10 @@ class ImportInput(serializers.Serializer[dict[str, Any]]):
 class RefusalSerializer(serializers.Serializer[Any]):
     """A row that is not imported, and why."""
 
-    row = serializers.IntegerField()
+    row = serializers.IntegerField(help_text="The how manieth rating of the file, from 1.")
+    line = serializers.IntegerField(
+        help_text="Where it begins in the file, from 1; of Parquet, the number of the record."
+    )
     reason = serializers.CharField()
 
 

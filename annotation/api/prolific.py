@@ -26,7 +26,7 @@ from annotation.models import (
 from annotation.queries.recruitment import submission_row, submission_rows
 from annotation.recruitment.prolific import REJECTION_CATEGORIES, SHORTEST_REJECTION, Sending
 from annotation.services.bonuses import MOST_MINOR, bonus_pay, submission_bonus_resolve
-from annotation.services.credentials import credential_save, credential_use
+from annotation.services.credentials import balance_read, credential_save, credential_use
 from annotation.services.prolific import (
     prolific_approve,
     prolific_draft_create,
@@ -138,6 +138,23 @@ class BonusDone(serializers.Serializer[Any]):
     dry_run = serializers.BooleanField()
     sent = SendingSerializer(many=True)
     bonus = BonusSerializer(allow_null=True)
+
+
+class BalanceSerializer(serializers.ModelSerializer[PanelCredential]):
+    """What the workspace has, in minor units, and when Prolific said so."""
+
+    workspace_id = serializers.CharField()
+    available_minor = serializers.IntegerField(source="balance_minor")
+    total_minor = serializers.IntegerField(
+        source="balance_total_minor", help_text="With what active studies have set aside."
+    )
+    currency = serializers.CharField(source="balance_currency")
+    at = serializers.DateTimeField(source="balance_at")
+
+    class Meta:
+        model = PanelCredential
+        fields = ["workspace_id", "available_minor", "total_minor", "currency", "at"]
+        read_only_fields = fields
 
 
 class ReconciledSerializer(serializers.Serializer[Any]):
@@ -342,6 +359,16 @@ class ReconcileView(_OfProlific):
         """Read the study and all its submissions from Prolific, and repair what was missed."""
         n_changed = submissions_reconcile(recruitment=self.prolific(slug))
         return Response(ReconciledSerializer({"n_changed": n_changed}).data)
+
+
+class BalanceView(_OfProlific):
+    """``/api/studies/<slug>/prolific/balance/``."""
+
+    @extend_schema(request=None, responses=BalanceSerializer)
+    @once
+    def post(self, request: Request, slug: str) -> Response:  # noqa: ARG002 - DRF's
+        """Ask Prolific what the workspace of the study's token has."""
+        return Response(BalanceSerializer(balance_read(recruitment=self.prolific(slug))).data)
 
 
 class SubmissionListView(_OfProlific, ListView):

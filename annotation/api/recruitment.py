@@ -15,10 +15,12 @@ from annotation.models import (
     LedgerEntry,
     LedgerKind,
     OutcomeCode,
+    PanelAction,
+    PanelRequest,
     Recruitment,
     Study,
 )
-from annotation.queries.money import cost_estimate, places_needed, study_spend
+from annotation.queries.money import cost_estimate, places_booked, places_needed, study_spend
 from annotation.services.recruitments import FIELDS, outcome_codes_set, recruitment_set
 
 
@@ -33,6 +35,17 @@ class CodeSerializer(serializers.ModelSerializer[OutcomeCode]):
         read_only_fields = fields
 
 
+class PanelRequestSerializer(serializers.ModelSerializer[PanelRequest]):
+    """What the panel is asked for because the study was paused, resumed or closed."""
+
+    action = serializers.ChoiceField(choices=PanelAction.choices)
+
+    class Meta:
+        model = PanelRequest
+        fields = ["action", "asked_at", "tried_at", "done_at", "error"]
+        read_only_fields = fields
+
+
 class RecruitmentSerializer(serializers.ModelSerializer[Recruitment]):
     """One channel through which the study recruits."""
 
@@ -40,6 +53,9 @@ class RecruitmentSerializer(serializers.ModelSerializer[Recruitment]):
     credential = serializers.CharField(source="credential.name", default=None, allow_null=True)
     codes = CodeSerializer(many=True)
     fee_percent = serializers.FloatField()
+    panel_request = PanelRequestSerializer(
+        default=None, allow_null=True, help_text="Null where nothing was asked for."
+    )
 
     class Meta:
         model = Recruitment
@@ -58,6 +74,7 @@ class RecruitmentSerializer(serializers.ModelSerializer[Recruitment]):
             "panel_status",
             "credential",
             "reconciled_at",
+            "panel_request",
             "codes",
         ]
         read_only_fields = fields
@@ -96,7 +113,8 @@ class CostFilter(serializers.Serializer[dict[str, Any]]):
 class CostSerializer(serializers.Serializer[Any]):
     """What places would cost, in minor units; the panel's hourly minimum where there is one."""
 
-    places = serializers.IntegerField()
+    places = serializers.IntegerField(help_text="Those that are not booked yet.")
+    places_booked = serializers.IntegerField(help_text="Booked or paid already.")
     places_needed = serializers.IntegerField(allow_null=True)
     reward_minor = serializers.IntegerField()
     fee_minor = serializers.IntegerField()
@@ -143,7 +161,8 @@ class RecruitmentListView(ListView):
     @extend_schema(responses=RecruitmentSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:  # noqa: ARG002 - DRF's
         """List the channels through which the study recruits."""
-        rows = self.study(slug).recruitments.select_related("credential").prefetch_related("codes")
+        rows = self.study(slug).recruitments.select_related("credential", "panel_request")
+        rows = rows.prefetch_related("codes")
         return self.page(rows.order_by("channel"), RecruitmentSerializer)
 
 
@@ -211,13 +230,17 @@ class CostView(OfChannel):
 
     @extend_schema(parameters=[CostFilter], responses=CostSerializer)
     def get(self, request: Request, slug: str, channel: str) -> Response:
-        """Estimate what places cost: reward, fee, hourly rate, what the cap leaves."""
+        """Estimate what places cost that are not booked yet, and what the cap leaves.
+
+        `places` is the number in all, the planned one by default; reward, fee and hourly rate are
+        those of one place.
+        """
         row = self.recruitment(self.study(slug), channel)
         places = self.given(CostFilter, request.query_params)["places"]
-        found = cost_estimate(row, places=places)
-        return Response(
-            CostSerializer({**vars(found), "places_needed": places_needed(row.study)}).data
-        )
+        booked = places_booked(row)
+        found = cost_estimate(row, places=places, booked=booked)
+        more = {"places_booked": booked, "places_needed": places_needed(row.study)}
+        return Response(CostSerializer({**vars(found), **more}).data)
 
 
 class SpendView(ApiView):

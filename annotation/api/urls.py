@@ -15,6 +15,7 @@ from annotation.api import (
     quality,
     recruitment,
     root,
+    rounds,
     screening,
     studies,
     tokens,
@@ -86,6 +87,7 @@ study_patterns = [
     path("prolific/resume/", prolific.ResumeView.as_view(), name="prolific_resume"),
     path("prolific/stop/", prolific.StopView.as_view(), name="prolific_stop"),
     path("prolific/places/", prolific.PlacesView.as_view(), name="prolific_places"),
+    path("prolific/balance/", prolific.BalanceView.as_view(), name="prolific_balance"),
     path("prolific/reconcile/", prolific.ReconcileView.as_view(), name="prolific_reconcile"),
     path("prolific/submissions/", prolific.SubmissionListView.as_view(), name="submission_list"),
     path("prolific/approve/", prolific.ApproveView.as_view(), name="prolific_approve"),
@@ -110,10 +112,12 @@ study_patterns = [
         name="prolific_bonus_resolve",
     ),
     path("progress/", studies.StudyProgressView.as_view(), name="study_progress"),
+    path("rounds/", rounds.RoundsView.as_view(), name="round_list"),
     path("log/", studies.StudyLogView.as_view(), name="study_log"),
     path("estimates/", estimates.EstimatesView.as_view(), name="study_estimates"),
     path("runs/", estimates.RunListView.as_view(), name="run_list"),
     path("runs/<uuid:run_id>/", estimates.RunView.as_view(), name="run"),
+    path("runs/<uuid:run_id>/cancel/", estimates.RunCancelView.as_view(), name="run_cancel"),
     path(
         "runs/<uuid:run_id>/estimates/", estimates.RunEstimatesView.as_view(), name="run_estimates"
     ),

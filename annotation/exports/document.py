@@ -33,6 +33,18 @@ def estimates_document(run: EstimateRun) -> dict[str, Any]:
             "seed": study.seed,
             "inputs_per_pair": study.inputs_per_pair,
             "redundancy": study.redundancy,
+            "rounds": [
+                {
+                    "number": row.number,
+                    "design": row.design,
+                    "n_draws": row.n_draws,
+                    "half_width": row.half_width,
+                    "seed": row.seed,
+                    "drawn_at": row.drawn_at.isoformat(),
+                    "n_ratings_before": row.n_ratings_before,
+                }
+                for row in study.sampling_rounds.order_by("number")
+            ],
         },
         "run": {
             "id": str(run.public_id),

@@ -63,6 +63,7 @@ RATING_COLUMNS = _columns(
     study_seed=Kind.INTEGER,
     concept=Kind.TEXT,
     item=Kind.TEXT,
+    round=Kind.INTEGER,
     input_index=Kind.INTEGER,
     n_draws=Kind.INTEGER,
     draw_probability=Kind.REAL,
@@ -90,6 +91,7 @@ DRAW_COLUMNS = _columns(
     pool=Kind.TEXT,
     unit=Kind.INTEGER,
     concept=Kind.TEXT,
+    round=Kind.INTEGER,
     sampling_design=Kind.TEXT,
     parameters=Kind.TEXT,
     n_draws=Kind.INTEGER,
@@ -102,6 +104,7 @@ ITEM_COLUMNS = _columns(
     study=Kind.TEXT,
     concept=Kind.TEXT,
     item=Kind.TEXT,
+    round=Kind.INTEGER,
     task=Kind.INTEGER,
     position=Kind.INTEGER,
     input_index=Kind.INTEGER,
@@ -203,9 +206,10 @@ def rating_rows(study: Study) -> Iterator[tuple[Any, ...]]:
     ------
     tuple
         Values of `RATING_COLUMNS`. `counted` is whether estimates of scores rest on it: its
-        assignment was submitted in time, is not excluded, and the item is no gold item.
-        `draw_probability` is that of the pooled draws of the concept, `inclusion_probability` the
-        item's chance of being in the study at all.
+        assignment was submitted in time, is not excluded, and the item is no gold item. `round` is
+        the one that made the item, `draw_probability` that of the pooled draws of the concept (over
+        several rounds the harmonic mean), `inclusion_probability` the item's chance to be made by
+        its round.
     """
     ratings = (
         Rating.objects.filter(item__study=study)
@@ -214,6 +218,7 @@ def rating_rows(study: Study) -> Iterator[tuple[Any, ...]]:
         .values_list(
             "item__concept__text",
             "item__public_id",
+            "item__round__number",
             "item__probe_input__index",
             "item__n_draws",
             "item__draw_probability",
@@ -238,6 +243,7 @@ def rating_rows(study: Study) -> Iterator[tuple[Any, ...]]:
     for (
         concept,
         item,
+        round_,
         index,
         n_draws,
         draw_probability,
@@ -262,6 +268,7 @@ def rating_rows(study: Study) -> Iterator[tuple[Any, ...]]:
             study.seed,
             concept,
             item,
+            round_,
             index,
             n_draws,
             draw_probability,
@@ -295,17 +302,22 @@ def draw_rows(study: Study) -> Iterator[tuple[Any, ...]]:
     Yields
     ------
     tuple
-        Values of `DRAW_COLUMNS`; `parameters` is a JSON object.
+        Values of `DRAW_COLUMNS`, round after round; `parameters` is a JSON object. A draw of an
+        adaptive round cannot be made again from its seed: its probability is that of the concept's
+        pooled draws in its round.
     """
     import json
 
-    draws = Draw.objects.filter(pair_sample__study=study).order_by("pair_sample_id", "position")
+    draws = Draw.objects.filter(pair_sample__study=study).order_by(
+        "pair_sample__round__number", "pair_sample_id", "position"
+    )
     for row in draws.values_list(
         "pair_sample__neuron__activations__model_name",
         "pair_sample__neuron__activations__layer",
         "pair_sample__neuron__activations__pool",
         "pair_sample__neuron__unit",
         "pair_sample__concept__text",
+        "pair_sample__round__number",
         "pair_sample__sampling_design",
         "pair_sample__parameters",
         "pair_sample__n_draws",
@@ -353,6 +365,7 @@ def item_rows(study: Study) -> Iterator[tuple[Any, ...]]:
     for row in items.values_list(
         "concept__text",
         "public_id",
+        "round__number",
         "task__number",
         "position",
         "probe_input__index",

@@ -129,6 +129,22 @@ class PanelForm(PayForm):
         }
 
 
+#: Prolific's categories in words.
+REJECTIONS = {
+    "TOO_QUICKLY": "done too quickly",
+    "TOO_SLOWLY": "done too slowly",
+    "FAILED_INSTRUCTIONS": "did not follow the instructions",
+    "INCOMP_LONGITUDINAL": "did not do all parts of a longitudinal study",
+    "FAILED_CHECK": "failed attention checks",
+    "LOW_EFFORT": "little effort",
+    "MALINGERING": "pretended",
+    "NO_CODE": "no completion code",
+    "BAD_CODE": "wrong completion code",
+    "NO_DATA": "no answers here",
+    "UNSUPP_DEVICE": "device that is not supported",
+    "OTHER": "another reason",
+}
+
 FORMS: dict[str, type[DirectForm]] = {
     Channel.DIRECT: DirectForm,
     Channel.PROLIFIC: ProlificForm,
@@ -219,7 +235,8 @@ class RejectionForm(forms.Form):
     """Why one submission is not paid."""
 
     category = forms.ChoiceField(
-        choices=[(name, name.replace("_", " ").lower()) for name in REJECTION_CATEGORIES],
+        # none is chosen beforehand: a rejection follows a rater, and is for a reason of its own
+        choices=[("", "Choose one"), *((name, REJECTIONS[name]) for name in REJECTION_CATEGORIES)],
         label="Category",
     )
     message = forms.CharField(

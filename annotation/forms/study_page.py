@@ -13,6 +13,12 @@ class AggregationForm(forms.Form):
     aggregation = forms.ChoiceField(choices=Aggregation.choices)
 
 
+class RunForm(forms.Form):
+    """Which estimate run a researcher cancels."""
+
+    run = forms.UUIDField()
+
+
 class ExplanationFilterForm(forms.Form):
     """Neuron and method that the table of explanations is narrowed to."""
 

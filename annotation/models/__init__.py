@@ -1,7 +1,7 @@
 """The data model, one subject a module."""
 
 from annotation.models.access import ApiToken, IdempotencyKey, Role, Scope, StudyMember
-from annotation.models.analysis import Aggregation, Estimator, SamplingDesign
+from annotation.models.analysis import Aggregation, Estimator, RoundDesign, SamplingDesign
 from annotation.models.assignment import HANDED_IN, HOLDING, Assignment, AssignmentStatus
 from annotation.models.concept import Concept, ConceptColumn, ConceptMatrix, ConceptMatrixRole
 from annotation.models.eligibility import ScreeningAnswer, ScreeningQuestion
@@ -10,9 +10,11 @@ from annotation.models.explanation import Explanation, ExplanationMethod, Explan
 from annotation.models.money import LedgerEntry, LedgerKind
 from annotation.models.panel import (
     BonusState,
+    PanelAction,
     PanelBonus,
     PanelCredential,
     PanelEvent,
+    PanelRequest,
     PanelSubmission,
     SubmissionStatus,
 )
@@ -45,7 +47,7 @@ from annotation.models.recruitment import (
     OutcomeCode,
     Recruitment,
 )
-from annotation.models.sampling import Draw, PairSample
+from annotation.models.sampling import Draw, PairSample, SamplingRound
 from annotation.models.study import (
     MAX_REDUNDANCY,
     Study,
@@ -94,9 +96,11 @@ __all__ = [
     "Outcome",
     "OutcomeCode",
     "PairSample",
+    "PanelAction",
     "PanelBonus",
     "PanelCredential",
     "PanelEvent",
+    "PanelRequest",
     "PanelSubmission",
     "Participation",
     "ProbeDataset",
@@ -112,8 +116,10 @@ __all__ = [
     "ReviewDecision",
     "ReviewReason",
     "Role",
+    "RoundDesign",
     "RunStatus",
     "SamplingDesign",
+    "SamplingRound",
     "Scope",
     "ScreeningAnswer",
     "ScreeningQuestion",

@@ -16,6 +16,17 @@ class SamplingDesign(models.TextChoices):
     UNIFORM = "uniform", "Uniform"
 
 
+class RoundDesign(models.TextChoices):
+    """Which inputs a round draws: by one of the designs above, or by what the ratings say."""
+
+    ADAPTIVE = "adaptive", "Adaptive: where one more rating tells most"
+    MODEL_GUIDED = SamplingDesign.MODEL_GUIDED.value, SamplingDesign.MODEL_GUIDED.label
+    NEYMAN = SamplingDesign.NEYMAN.value, SamplingDesign.NEYMAN.label
+    STRATIFIED = SamplingDesign.STRATIFIED.value, SamplingDesign.STRATIFIED.label
+    TOP_AND_RANDOM = SamplingDesign.TOP_AND_RANDOM.value, SamplingDesign.TOP_AND_RANDOM.label
+    UNIFORM = SamplingDesign.UNIFORM.value, SamplingDesign.UNIFORM.label
+
+
 class Aggregation(models.TextChoices):
     """How ratings become concept vectors."""
 

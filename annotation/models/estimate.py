@@ -19,6 +19,7 @@ class RunStatus(models.TextChoices):
     RUNNING = "running", "running"
     FINISHED = "finished", "finished"
     FAILED = "failed", "failed"
+    CANCELLED = "cancelled", "cancelled"
 
 
 class EstimateRun(models.Model):
@@ -82,7 +83,8 @@ class EstimateRun(models.Model):
             models.CheckConstraint(
                 name="estimate_run_finished_when",
                 condition=Q(
-                    status__in=[RunStatus.FINISHED, RunStatus.FAILED], finished_at__isnull=False
+                    status__in=[RunStatus.FINISHED, RunStatus.FAILED, RunStatus.CANCELLED],
+                    finished_at__isnull=False,
                 )
                 | Q(status__in=[RunStatus.QUEUED, RunStatus.RUNNING], finished_at__isnull=True),
             ),

@@ -1,4 +1,4 @@
-"""What a panel says: its credentials, its submissions, its events as they came."""
+"""A panel: access to it, what it is asked for, its submissions, its events as they came."""
 
 import uuid
 
@@ -38,6 +38,16 @@ class PanelCredential(models.Model):
     )
     token_encrypted = models.BinaryField(help_text="The panel's API token, encrypted.")
     webhook_secret_encrypted = models.BinaryField(blank=True, default=b"")
+    balance_minor = models.BigIntegerField(
+        null=True, blank=True, help_text="What the workspace can still spend, in pence or cents."
+    )
+    balance_total_minor = models.BigIntegerField(
+        null=True, blank=True, help_text="The same with what active studies have set aside."
+    )
+    balance_currency = models.CharField(max_length=3, blank=True, default="")
+    balance_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the panel said so, by its clock."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -48,6 +58,62 @@ class PanelCredential(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def set_aside_minor(self) -> int:
+        """What active studies of the workspace have set aside, as the balance was last read."""
+        return (self.balance_total_minor or 0) - (self.balance_minor or 0)
+
+
+class PanelAction(models.TextChoices):
+    """What Prolific can be asked to do with a published study, in its own words."""
+
+    PAUSE = "PAUSE", "pause"
+    START = "START", "resume"
+    STOP = "STOP", "stop"
+
+
+class PanelRequest(models.Model):
+    """What the panel is asked for because the study's own state changed; the newest alone counts.
+
+    It is committed with that change, and kept until the panel has done it: whether the panel can
+    be reached decides nothing here.
+    """
+
+    recruitment = models.OneToOneField(
+        Recruitment, on_delete=models.CASCADE, related_name="panel_request"
+    )
+    action = models.CharField(max_length=8, choices=PanelAction)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Who paused, resumed or closed the study.",
+    )
+    asked_at = models.DateTimeField(help_text="When the study's state changed.")
+    tried_at = models.DateTimeField(null=True, blank=True)
+    done_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(
+        blank=True, default="", help_text="Why it is not done yet; it is tried again."
+    )
+
+    class Meta:
+        ordering = ["asked_at", "id"]
+        indexes = [
+            models.Index(
+                fields=["asked_at"],
+                name="panel_request_waiting",
+                condition=Q(done_at__isnull=True),
+            )
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="panel_request_action", condition=Q(action__in=PanelAction.values)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.recruitment}"
 
 
 class PanelSubmission(models.Model):

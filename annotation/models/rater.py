@@ -69,6 +69,11 @@ class Participation(models.Model):
         help_text="How it ended; empty while it goes on.",
     )
     ended_at = models.DateTimeField(null=True, blank=True)
+    place_freed_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When others got the place of a rater who had fallen silent; empty while held.",
+    )
 
     class Meta:
         constraints = [

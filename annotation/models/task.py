@@ -7,6 +7,7 @@ from django.db import models
 from annotation.models.concept import Concept
 from annotation.models.probe import ProbeInput
 from annotation.models.rating import RatingValue
+from annotation.models.sampling import SamplingRound
 from annotation.models.study import Study
 
 
@@ -33,6 +34,12 @@ class Item(models.Model):
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="items")
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="items")
+    round = models.ForeignKey(
+        SamplingRound,
+        on_delete=models.CASCADE,
+        related_name="items",
+        help_text="The one that made it; draws of later rounds may fall on it as well.",
+    )
     concept = models.ForeignKey(Concept, on_delete=models.PROTECT, related_name="items")
     probe_input = models.ForeignKey(ProbeInput, on_delete=models.PROTECT, related_name="items")
     position = models.PositiveSmallIntegerField(help_text="Place within the task.")
@@ -45,15 +52,19 @@ class Item(models.Model):
         help_text="The known answer of a gold item; empty for every other item.",
     )
     n_draws = models.PositiveIntegerField(
-        default=0, help_text="How many draws of all neurons fell on this item; 0 for a gold item."
+        default=0,
+        help_text="How many draws of all neurons and rounds fell on this item; 0 for a gold item.",
     )
     draw_probability = models.FloatField(
         null=True,
         blank=True,
-        help_text="Chance of this input in one draw, over the pooled draws of the concept.",
+        help_text="Chance of this input in one draw, over the pooled draws of the concept; over "
+        "several rounds the harmonic mean, so that n_draws over it is the item's weight.",
     )
     inclusion_probability = models.FloatField(
-        null=True, blank=True, help_text="Chance that the design makes this item part of the study."
+        null=True,
+        blank=True,
+        help_text="Chance that the round which made this item draws it, given the rounds before.",
     )
 
     class Meta:

@@ -10,7 +10,6 @@ from annotation.models import (
     ActivationMatrix,
     Channel,
     Concept,
-    GoldUse,
     QualityPolicy,
     Recruitment,
     Study,
@@ -19,6 +18,7 @@ from annotation.models import (
 from annotation.queries.launch_types import Check, CheckState, SamplingPreview
 from annotation.queries.money import cost_estimate, is_paid_channel, minor
 from annotation.queries.stored_files import dataset_problem
+from annotation.queries.training import training_shortage
 from annotation.queries.workers import worker_is_running
 
 NAMED = 5
@@ -195,12 +195,11 @@ def quality_checks(
         remedy = "Remove these known answers, and add some whose input is not drawn."
         yield _failed("told", "Training and examples", text, remedy, page)
     if policy.training_items:
-        n_there = study.gold_answers.filter(use=GoldUse.TRAINING).count()
-        text = f"{policy.training_items} training items asked for, {n_there} there."
-        if n_there < policy.training_items:
-            remedy = "Add known answers for training, or ask for fewer."
-            yield _failed("training", "Training", text, remedy, page)
+        shortage = training_shortage(study, policy)
+        if shortage is not None:
+            yield _failed("training", "Training", shortage.text, shortage.remedy, page)
         else:
+            text = f"{policy.training_items} items, {policy.training_pass_mark} right answers pass."
             yield Check("training", "Training", CheckState.PASS, text)
     if preview.policy_problem:
         remedy = "Correct the quality policy."

@@ -9,9 +9,11 @@ from annotation.models import (
     Outcome,
     OutcomeCode,
     PanelBonus,
+    PanelRequest,
     PanelSubmission,
     Participation,
     Recruitment,
+    Study,
     SubmissionStatus,
 )
 
@@ -152,3 +154,18 @@ def submission_counts(recruitment: Recruitment) -> dict[str, int]:
     for status in recruitment.submissions.order_by().values_list("status", flat=True):
         found[status] = found.get(status, 0) + 1
     return {status: found[status] for status in SubmissionStatus.values if status in found}
+
+
+def panel_follows(study: Study) -> bool:
+    """Say whether a panel is still to follow what the study's state wants of it.
+
+    Parameters
+    ----------
+    study : Study
+        Any.
+
+    Returns
+    -------
+    bool
+    """
+    return PanelRequest.objects.filter(recruitment__study=study, done_at__isnull=True).exists()

@@ -9,7 +9,9 @@ from annotation.models import (
     GoldAnswer,
     GoldUse,
     Participation,
+    QualityPolicy,
     RatingValue,
+    Study,
     TrainingAnswer,
     TrainingAttempt,
 )
@@ -91,6 +93,72 @@ def attempt_items(attempt: TrainingAttempt) -> list[TrainingItem]:
         key=lambda gold: _shuffled(attempt, gold),
     )
     return [TrainingItem(number, gold, given.get(gold.pk)) for number, gold in enumerate(chosen, 1)]
+
+
+def items_asked(study: Study) -> int:
+    """Count the items of an attempt that is not begun yet.
+
+    Parameters
+    ----------
+    study : Study
+        Any.
+
+    Returns
+    -------
+    int
+        As many as the quality policy says, or all that there are.
+    """
+    n_there = study.gold_answers.filter(use=GoldUse.TRAINING).count()
+    return min(study.quality_policy.training_items, n_there)
+
+
+@dataclass(frozen=True)
+class TrainingShortage:
+    """A training that asks for more items than there are.
+
+    Attributes
+    ----------
+    text : str
+        How many, and what raters would meet instead.
+    remedy : str
+        What mends it.
+    """
+
+    text: str
+    remedy: str
+
+
+def training_shortage(study: Study, policy: QualityPolicy) -> TrainingShortage | None:
+    """Say what is missing for the training that a policy asks for.
+
+    Parameters
+    ----------
+    study : Study
+        Any.
+    policy : QualityPolicy
+        Its own, saved or not.
+
+    Returns
+    -------
+    TrainingShortage or None
+        None where nothing is missing.
+    """
+    wanted, mark = policy.training_items, policy.training_pass_mark
+    n_there = study.gold_answers.filter(use=GoldUse.TRAINING).count()
+    if n_there >= wanted:
+        return None
+    if n_there == 0:
+        effect = "Raters would not be trained at all."
+    elif mark > n_there:
+        effect = f"Raters would see {n_there} and pass with {n_there} right, not {mark}."
+    else:
+        effect = f"Raters would see {n_there}, and pass with {mark} right."
+    missing = wanted - n_there
+    fewer = f"ask for {n_there}" + (f", with a pass mark of {n_there}" if mark > n_there else "")
+    return TrainingShortage(
+        f"{wanted} training items asked for, {n_there} there. {effect}",
+        f"Add {missing} known answer{'s' * (missing > 1)} for training, or {fewer}.",
+    )
 
 
 def pass_mark(attempt: TrainingAttempt, n_items: int) -> int:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -15,6 +14,14 @@ import httpx
 
 from annotation.exceptions import InvalidInput, PanelRefused, PanelUnreachable
 from annotation.recruitment.certificates import tls
+from annotation.recruitment.replies import (
+    reply_date,
+    reply_document,
+    reply_number,
+    reply_reason,
+    reply_retry_after,
+    reply_text,
+)
 
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 TRIES = 4
@@ -26,7 +33,6 @@ LONGEST_WAIT_SECONDS = 30.0
 PAGE = 100
 MOST_PAGES = 200
 MOST_APPROVED = 1000
-LONGEST_ANSWER = 300
 
 REJECTION_CATEGORIES = (
     "TOO_QUICKLY",
@@ -62,6 +68,28 @@ class Sending:
     method: str
     path: str
     body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What a workspace has, in minor units.
+
+    Attributes
+    ----------
+    available_minor : int
+        What can still be spent.
+    total_minor : int
+        The same with what active studies have set aside.
+    currency : str
+        ISO 4217.
+    at : datetime
+        When the panel said so, by its clock.
+    """
+
+    available_minor: int
+    total_minor: int
+    currency: str
+    at: datetime
 
 
 class ProlificClient:
@@ -178,9 +206,15 @@ class ProlificClient:
         """Pay prepared bonuses. Asked twice, Prolific pays twice: this is never tried again."""
         self._change("POST", f"/bulk-bonus-payments/{_part(bulk_id)}/pay/", {})
 
-    def balance(self, workspace_id: str) -> dict[str, Any]:
-        """Read what the workspace has, in minor units."""
-        return self._read(f"/workspaces/{_part(workspace_id)}/balance/")[0]
+    def balance(self, workspace_id: str) -> Balance:
+        """Read what the workspace has."""
+        found, at = self._read(f"/workspaces/{_part(workspace_id)}/balance/")
+        return Balance(
+            available_minor=reply_number(found, "available_balance"),
+            total_minor=reply_number(found, "total_balance"),
+            currency=reply_text(found, "currency_code"),
+            at=at,
+        )
 
     def user(self) -> dict[str, Any]:
         """Read whose token this is."""
@@ -193,7 +227,7 @@ class ProlificClient:
         made = self._change("POST", "/hooks/secrets/", {"workspace_id": workspace_id})
         if self.dry_run:
             return ""
-        return _text(made, "value")
+        return reply_text(made, "value")
 
     def hook_subscriptions(self, workspace_id: str) -> list[dict[str, Any]]:
         """List the workspace's subscriptions."""
@@ -213,7 +247,7 @@ class ProlificClient:
         if reply is None:
             return
         secret = reply.headers.get("X-Hook-Secret", "")
-        made = _text(_document(reply), "id")
+        made = _subscription_id(reply_document(reply), event_type, target_url)
         path = f"/hooks/subscriptions/{_part(made)}/"
         self._change("POST", path, {"secret": secret})
         self.sendings[-1] = Sending("POST", path, {"secret": "(not shown)"})
@@ -224,13 +258,13 @@ class ProlificClient:
         if self.dry_run:
             return {"results": []}, datetime.now(UTC)
         reply = self._request("GET", path, None, tries=TRIES)
-        return _document(reply), _date(reply)
+        return reply_document(reply), reply_date(reply)
 
     def _change(
         self, method: str, path: str, body: Mapping[str, Any], *, idempotent: bool = False
     ) -> dict[str, Any]:
         reply = self._send(method, path, body, idempotent=idempotent)
-        return {} if reply is None else _document(reply)
+        return {} if reply is None else reply_document(reply)
 
     def _send(
         self, method: str, path: str, body: Mapping[str, Any], *, idempotent: bool
@@ -266,16 +300,16 @@ class ProlificClient:
             if reply.status_code == 429 or reply.status_code >= 500:
                 trouble = f"it answered {reply.status_code}"
                 uncertain = uncertain or reply.status_code >= 500
-                wait = max(wait, _retry_after(reply))
+                wait = max(wait, reply_retry_after(reply))
                 continue
             if reply.status_code >= 400 and uncertain and method != "GET":
                 # it may refuse this try because an earlier one was done
-                trouble = f"it answered {reply.status_code} after no answer: {_reason(reply)}"
+                trouble = f"it answered {reply.status_code} after no answer: {reply_reason(reply)}"
                 break
             if reply.status_code >= 400:
                 raise PanelRefused(
                     f"Prolific refused {method} {_path(path)} ({reply.status_code}): "
-                    f"{_reason(reply)}",
+                    f"{reply_reason(reply)}",
                     status=reply.status_code,
                 )
             return reply
@@ -315,6 +349,16 @@ def rejection_require(category: str, message: str) -> None:
         )
 
 
+def _subscription_id(document: Mapping[str, Any], event_type: str, target_url: str) -> str:
+    """Find the id of a new subscription; Prolific's pages show it alone and within a list."""
+    rows = document.get("results")
+    for row in rows if isinstance(rows, list) else []:
+        wanted = {"event_type": event_type, "target_url": target_url}
+        if isinstance(row, dict) and wanted.items() <= row.items():
+            return reply_text(row, "id")
+    return reply_text(document, "id")
+
+
 def _part(value: str) -> str:
     if not value:
         raise InvalidInput("Prolific: an id is empty.")
@@ -328,46 +372,3 @@ def _path(path: str) -> str:
 def _batches(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     for start in range(0, len(values), size):
         yield values[start : start + size]
-
-
-def _document(reply: httpx.Response) -> dict[str, Any]:
-    if not reply.content:
-        return {}
-    try:
-        document = reply.json()
-    except ValueError:
-        raise PanelUnreachable("Prolific's answer is no JSON.") from None
-    return document if isinstance(document, dict) else {"message": document}
-
-
-def _text(document: Mapping[str, Any], key: str) -> str:
-    value = document.get(key)
-    if not isinstance(value, str) or not value:
-        raise PanelUnreachable(f"Prolific's answer has no {key!r}.")
-    return value
-
-
-def _date(reply: httpx.Response) -> datetime:
-    """Return the panel's clock; ours where it does not say."""
-    try:
-        at = parsedate_to_datetime(reply.headers["Date"])
-    except (KeyError, ValueError):
-        return datetime.now(UTC)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _retry_after(reply: httpx.Response) -> float:
-    try:
-        return float(reply.headers.get("Retry-After", "0"))
-    except ValueError:
-        return FIRST_WAIT_SECONDS
-
-
-def _reason(reply: httpx.Response) -> str:
-    """Return the panel's own words, cut short."""
-    try:
-        error = reply.json().get("error", {})
-        detail = error.get("detail") or error.get("title") or error
-    except (ValueError, AttributeError):
-        detail = reply.text
-    return str(detail)[:LONGEST_ANSWER] or "no reason given"

@@ -35,6 +35,15 @@ from annotation.science.files import (
     matrix_read,
     texts_read,
 )
+from annotation.science.rounds import (
+    ADAPTIVE,
+    AdaptiveDraws,
+    Votes,
+    draw_adaptive,
+    rater_error_rate,
+    stored_draw,
+    votes_by_concept,
+)
 from annotation.science.sampling import (
     SampledInput,
     draw_pair,
@@ -50,6 +59,8 @@ from annotation.science.scoring import (
 )
 
 __all__ = [
+    "ADAPTIVE",
+    "AdaptiveDraws",
     "Aggregated",
     "Agreement",
     "ConfirmedPair",
@@ -63,11 +74,13 @@ __all__ = [
     "RatingRow",
     "SampledInput",
     "Share",
+    "Votes",
     "activations_checked",
     "aggregate",
     "array_load",
     "array_save",
     "concepts_checked",
+    "draw_adaptive",
     "draw_pair",
     "explanation_score",
     "explanations_read",
@@ -77,11 +90,14 @@ __all__ = [
     "methods_compare",
     "pooled_rated",
     "posterior_summary",
+    "rater_error_rate",
     "reference_score",
     "sampled_inputs",
     "sanity_check",
     "seed_from",
     "share",
     "shuffled",
+    "stored_draw",
     "texts_read",
+    "votes_by_concept",
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from annotation.exceptions import EstimateFailed
 from annotation.science.errors import named
+from annotation.science.rounds import ADAPTIVE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,31 +46,32 @@ class ExplanationScore:
     warnings: list[str]
 
 
-def pooled_rated(draws: "Sequence[Draw]", voted: "NDArray[np.int64]") -> "Draw | None":
-    """Pool the draws of a concept and keep those whose input has a vote.
+def pooled_rated(rounds: "Sequence[Sequence[Draw]]", voted: "NDArray[np.int64]") -> "Draw | None":
+    """Pool the draws of a concept, join its rounds, and keep those whose input has a vote.
 
-    Which items have votes already is decided by the shuffled order of the tasks, not by their
-    probabilities, so the rest is a random part of the sample and its weights stay right.
+    Which items of a round have votes already is decided by the shuffled order of its tasks, not by
+    their probabilities, so the rest is a random part of the sample and its weights stay right; for
+    draws of a later round on items of an earlier one see `estimation.sampling.rated_rounds`.
 
     Parameters
     ----------
-    draws : sequence of Draw
-        Of all neurons with this concept.
+    rounds : sequence of sequence of Draw
+        Of all neurons with this concept, a list a round.
     voted : ndarray of int
         Indices of inputs with a vote.
 
     Returns
     -------
     Draw or None
-        None when no drawn input has a vote.
+        None when no draw can be used yet.
     """
-    import numpy as np
+    from estimation.sampling import join_rounds, pool_draws, rated_rounds
 
-    from estimation.sampling import pool_draws
-
-    pooled = pool_draws(draws)
-    keep = np.isin(pooled.indices, voted)
-    return pooled.restricted(keep) if keep.any() else None
+    # the neurons of an adaptive round draw from one distribution: pooled, it is the same
+    whole = [
+        join_rounds(draws) if draws[0].design == ADAPTIVE else pool_draws(draws) for draws in rounds
+    ]
+    return rated_rounds(whole, voted)
 
 
 def explanation_score(

@@ -8,15 +8,17 @@ What it is about
     datasets, explanations; imports_of_files, explanation_files; files (they follow
     transactions)
 What is rated, by whom
-    sampling, gold_plan (items and tasks); assignments (leases), ratings (answers)
+    sampling (at the launch), rounds, round_plan, round_types (further rounds), samples, gold_plan
+    (items and tasks); assignments (leases), ratings (answers)
 A rater's way
     arrivals, places, eligibility, raters (consent to completion code), training, attention
 Whom to believe
     quality (the policy), gold, gold_suggestions, reviews (the software asks), decisions (a person
     answers), exclusions, deletions (on a rater's request)
 Panels and money
-    recruitments, credentials, prolific, prolific_draft, prolific_submissions, bonuses, submissions
-    (what the panel says), panel_events (webhooks), money (ledger and cap)
+    recruitments, credentials, prolific, prolific_draft, prolific_states (pause, resume, stop),
+    prolific_submissions, panel_claims (one action at a time), bonuses, submissions (what the panel
+    says), panel_events (webhooks); ledger (entries and cap), commitments (places), payments
 Estimates
     estimates (runs), scoring (one run), freshness (asked for anew)
 Old ratings

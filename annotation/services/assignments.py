@@ -33,6 +33,7 @@ from annotation.queries.allocation import tasks_for
 from annotation.queries.journey import tasks_done, tasks_limit
 from annotation.services.freshness import live_estimate_follow
 from annotation.services.locks import lock
+from annotation.services.places import place_regain
 from annotation.services.raters import consent_require, going_on_require
 from annotation.services.reviews import reviews_follow
 
@@ -62,7 +63,7 @@ def assignment_lease(*, participation: Participation) -> Assignment | None:
     ConsentMissing, InstructionsUnread
         When the rater is not there yet.
     StudyNotOpen
-        When the study is not open.
+        When the study is not open; or the rater was silent for long, and others got the place.
     """
     row = lock(Participation.objects.select_related("study__quality_policy"), pk=participation.pk)
     study = row.study
@@ -74,6 +75,7 @@ def assignment_lease(*, participation: Participation) -> Assignment | None:
         raise StudyNotOpen(
             f"The study {study.title!r} is {study.get_status_display()}; it hands out no tasks."
         )
+    place_regain(participation=row)
     now = timezone.now()
     held = Assignment.objects.filter(participation=row, status=AssignmentStatus.LEASED)
     live = held.select_related("task").select_for_update(of=("self",), no_key=True).first()

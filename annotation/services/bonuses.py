@@ -19,7 +19,7 @@ from annotation.recruitment.prolific import ProlificClient, Sending
 from annotation.services.audit import study_event_record
 from annotation.services.credentials import client_for
 from annotation.services.locks import lock
-from annotation.services.money import bonus_book, bonus_release
+from annotation.services.payments import bonus_book, bonus_release
 
 MOST_MINOR = 100_000
 #: Longer than the requests of one bonus take: so long it may still be under way.

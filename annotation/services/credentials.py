@@ -61,7 +61,15 @@ def credential_save(
     row, _ = PanelCredential.objects.update_or_create(
         owner_id=owner.pk,
         name=name,
-        defaults={"token_encrypted": encrypt(token), "workspace_id": workspace_id.strip()},
+        defaults={
+            "token_encrypted": encrypt(token),
+            "workspace_id": workspace_id.strip(),
+            # another token may be another workspace's
+            "balance_minor": None,
+            "balance_total_minor": None,
+            "balance_currency": "",
+            "balance_at": None,
+        },
     )
     return row
 
@@ -147,6 +155,44 @@ def webhook_secret(public_id: UUID) -> tuple[PanelCredential, str] | None:
     if row is None or not row.webhook_secret_encrypted:
         return None
     return row, decrypt(row.webhook_secret_encrypted)
+
+
+def balance_read(*, recruitment: Recruitment) -> PanelCredential:
+    """Ask Prolific what the workspace has, and keep the answer with its time.
+
+    Parameters
+    ----------
+    recruitment : Recruitment
+        A channel with access to Prolific.
+
+    Returns
+    -------
+    PanelCredential
+        With what the workspace can still spend.
+
+    Raises
+    ------
+    InvalidInput
+        When no access is chosen, or its workspace is not known.
+    PanelError
+        When Prolific cannot be asked; what was known stays.
+    """
+    client = client_for(recruitment)
+    credential = recruitment.credential
+    if credential is None or not credential.workspace_id:
+        raise InvalidInput(
+            "workspace_id: store the token again with Prolific's id of the workspace, which is in "
+            "the address of its pages; the balance is the workspace's."
+        )
+    found = client.balance(credential.workspace_id)
+    credential.balance_minor = found.available_minor
+    credential.balance_total_minor = found.total_minor
+    credential.balance_currency = found.currency[:3]
+    credential.balance_at = found.at
+    credential.save(
+        update_fields=["balance_minor", "balance_total_minor", "balance_currency", "balance_at"]
+    )
+    return credential
 
 
 def client_for(recruitment: Recruitment, *, dry_run: bool = False) -> ProlificClient:

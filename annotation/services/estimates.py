@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from annotation.exceptions import AnnotationError, InvalidInput
+from annotation.exceptions import AnnotationError, InvalidInput, RunOver, RunStopped
 from annotation.models import Aggregation, EstimateRun, RunStatus, Study
 from annotation.queries.workers import workers_dead
 from annotation.services.audit import study_event_record
@@ -121,7 +121,9 @@ def estimate_run(*, run: EstimateRun, worker: str = "") -> EstimateRun:
     Returns
     -------
     EstimateRun
-        Finished; or failed, with `error` saying why. The ratings are never touched.
+        Finished; or failed, with `error` saying why; or cancelled by somebody meanwhile, which it
+        notices when it reports its progress, and at the latest before it writes anything. The
+        ratings are never touched.
 
     Raises
     ------
@@ -137,12 +139,54 @@ def estimate_run(*, run: EstimateRun, worker: str = "") -> EstimateRun:
         return run
     try:
         _finish(run, study_score(run) if run.live else study_score(run, _progress_writer(run)))
+    except RunStopped as stopped:
+        logger.info("estimate run %s: %s", run.public_id, stopped)
     except AnnotationError as error:
         _fail(run, str(error))
     except Exception as error:
         _fail(run, f"A fault of the software ({type(error).__name__}): {error}")
         raise
     run.refresh_from_db()
+    return run
+
+
+@transaction.atomic
+def estimate_cancel(*, run: EstimateRun, actor: AbstractBaseUser | None) -> EstimateRun:
+    """Cancel a run that waits or is being made; nothing that it found is written.
+
+    Parameters
+    ----------
+    run : EstimateRun
+        Queued or running. Whoever is making it stops when it reports its progress the next time.
+    actor : User or None
+        Who cancels.
+
+    Returns
+    -------
+    EstimateRun
+        Cancelled.
+
+    Raises
+    ------
+    RunOver
+        When it has ended: cancelling and finishing at the same moment, one of them wins.
+    """
+    cancelled = EstimateRun.objects.filter(
+        pk=run.pk, status__in=[RunStatus.QUEUED, RunStatus.RUNNING]
+    ).update(status=RunStatus.CANCELLED, finished_at=timezone.now(), stage="")
+    run.refresh_from_db()
+    if not cancelled:
+        raise RunOver(
+            f"The run of {run.get_aggregation_display()} is {run.get_status_display()} already; "
+            "only a run that waits or is being made can be cancelled."
+        )
+    study_event_record(
+        study=run.study,
+        action="estimate cancelled",
+        actor=actor,
+        aggregation=run.aggregation,
+        run=str(run.public_id),
+    )
     return run
 
 
@@ -222,7 +266,10 @@ def runs_requeue(*, now: datetime | None = None) -> int:
 
 
 def _progress_writer(run: EstimateRun) -> Callable[[str, float], None]:
-    """Return what writes how far a run is; the row is written, not the object."""
+    """Return what writes how far a run is, and stops it where the row is running no more.
+
+    The row is written, not the object.
+    """
     written = 0.0
 
     def write(stage: str, progress: float) -> None:
@@ -230,9 +277,11 @@ def _progress_writer(run: EstimateRun) -> Callable[[str, float], None]:
         now = time.monotonic()
         if now - written >= REPORT_EVERY_SECONDS:
             written = now
-            EstimateRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(
+            still_running = EstimateRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(
                 stage=stage, progress=progress
             )
+            if not still_running:
+                raise RunStopped("it was cancelled or taken for dead, and stops")
 
     return write
 
@@ -271,7 +320,8 @@ def _enqueue(run: EstimateRun) -> None:
 
 def _finish(run: EstimateRun, scored: ScoredStudy) -> None:
     with files_follow_transaction(), transaction.atomic():
-        # a run that was taken for dead meanwhile stays failed; its successor writes the results
+        # a run that was taken for dead meanwhile stays failed (its successor writes the results),
+        # and one that was cancelled stays cancelled
         finished = EstimateRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(
             status=RunStatus.FINISHED,
             finished_at=timezone.now(),

@@ -31,6 +31,7 @@ class Refusal:
 
     row: int
     reason: str
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,8 @@ class _Planner:
 
     def _refuse(self, old: OldRating, reason: str, about: str = "") -> None:
         self.reasons[reason] += 1
-        self.refused.append(Refusal(old.row, f"{reason} ({about})" if about else reason))
+        text = f"{reason} ({about})" if about else reason
+        self.refused.append(Refusal(old.row, text, old.line))
 
     def _accepted(self, old: OldRating, file: RatingFile) -> AcceptedRating | None:
         if old.refused:

@@ -105,7 +105,7 @@ def ratings_import(*, study: Study, file: RatingFile, actor: AbstractBaseUser) -
     if plan.n_ready == 0 and plan.n_there == 0:
         raise InvalidInput(
             f"file: none of the {plan.n_rows} ratings of {file.name} fits the study; the first, in "
-            f"row {plan.refused[0].row}: {plan.refused[0].reason}."
+            f"line {plan.refused[0].line}: {plan.refused[0].reason}."
         )
     if plan.n_ready:
         _write(row, plan)

@@ -15,9 +15,9 @@ from django.views.decorators.debug import sensitive_variables
 
 from annotation.exceptions import AnnotationError, InvalidInput, PanelRefused, WebhookRefused
 from annotation.models import Channel, PanelCredential, PanelEvent, Recruitment
+from annotation.services.commitments import commitment_settle
 from annotation.services.credentials import client_for
 from annotation.services.locks import lock
-from annotation.services.money import commitment_settle
 from annotation.services.raters import external_id_hash
 from annotation.services.submissions import panel_word, submission_apply
 

@@ -1,33 +1,32 @@
 """What a person has done at Prolific: every action is asked for once, booked first, and logged.
 
 No call holds a lock or a transaction of the database: Prolific may take its time. What must not
-happen twice at once is kept apart by `Recruitment.busy_until`, which ends by itself when a server
-is killed; each action can then be repeated without harm.
+happen twice at once is kept apart by a claim (see `panel_claims`), which ends by itself when a
+server is killed; each action can then be repeated without harm.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.utils import timezone
 
-from annotation.exceptions import InvalidInput, PanelBusy, PanelRefused, StudyStateError
+from annotation.exceptions import InvalidInput, PanelRefused, StudyStateError
 from annotation.models import Recruitment, StudyStatus
 from annotation.queries.money import places_booked
 from annotation.recruitment.prolific import Sending
 from annotation.services.audit import study_event_record
+from annotation.services.commitments import ENDED, commitment_book, commitment_undo
 from annotation.services.credentials import client_for
 from annotation.services.locks import lock
-from annotation.services.money import (
-    ENDED,
-    commitment_book,
-    commitment_settle,
-    commitment_undo,
+from annotation.services.panel_claims import (
+    UNPUBLISHED,
+    at_panel,
+    draft_require,
+    recruitment_refresh,
+    status_save,
 )
 from annotation.services.prolific_draft import prolific_body, ready_require
+from annotation.services.prolific_states import prolific_transition
 from annotation.services.prolific_submissions import (
     prolific_approve,
     prolific_reject,
@@ -47,15 +46,6 @@ __all__ = [
     "prolific_transition",
     "prolific_webhooks_subscribe",
 ]
-
-#: Longer than two requests with all their tries and waits take.
-BUSY = timedelta(minutes=10)
-UNPUBLISHED = "UNPUBLISHED"
-ACTIONS = {
-    "PAUSE": ("paused at the panel", "PAUSED"),
-    "START": ("resumed at the panel", "ACTIVE"),
-    "STOP": ("stopped at the panel", "AWAITING REVIEW"),
-}
 
 
 def prolific_draft_create(
@@ -90,7 +80,7 @@ def prolific_draft_create(
     if dry_run:
         client.study_create(prolific_body(recruitment, entry_url))
         return client.sendings
-    with _at_panel(recruitment) as row:
+    with at_panel(recruitment) as row:
         if row.panel_study_id:
             return []
         made = client.study_create(prolific_body(row, entry_url))
@@ -105,7 +95,7 @@ def prolific_draft_create(
             study_event_record(
                 study=row.study, action="draft created at the panel", actor=actor, id=study_id
             )
-    _refresh(recruitment)
+    recruitment_refresh(recruitment)
     return client.sendings
 
 
@@ -142,17 +132,17 @@ def prolific_publish(
         booking, its silence does not.
     """
     client = client_for(recruitment, dry_run=dry_run)
-    study_id = _draft_require(recruitment, dry_run=dry_run)
+    study_id = draft_require(recruitment, dry_run=dry_run)
     ready_require(recruitment)
     if dry_run:
         client.study_transition(study_id, "PUBLISH")
         return client.sendings
-    with _at_panel(recruitment) as row:
+    with at_panel(recruitment) as row:
         state_require(row.study, "it can be published at a panel", StudyStatus.OPEN)
         there, _ = client.study(study_id)
         if str(there.get("status")) != UNPUBLISHED:
-            _status_save(row, str(there.get("status", "")))
-            _refresh(recruitment)
+            status_save(row, str(there.get("status", "")))
+            recruitment_refresh(recruitment)
             return client.sendings
         _same_require(row, there)
         before = places_booked(row)
@@ -162,57 +152,11 @@ def prolific_publish(
         except PanelRefused:
             commitment_undo(recruitment=row, places=before, actor=actor)
             raise
-        _status_save(row, str(reply.get("status") or "PUBLISHING"))
+        status_save(row, str(reply.get("status") or "PUBLISHING"))
         study_event_record(
             study=row.study, action="published at the panel", actor=actor, places=row.places
         )
-    _refresh(recruitment)
-    return client.sendings
-
-
-def prolific_transition(
-    *, recruitment: Recruitment, action: str, actor: AbstractBaseUser, dry_run: bool = False
-) -> list[Sending]:
-    """Pause, resume or stop a published study.
-
-    Parameters
-    ----------
-    recruitment : Recruitment
-        Published at Prolific.
-    action : str
-        ``PAUSE``, ``START`` or ``STOP``.
-    actor : User
-        Who does it.
-    dry_run : bool
-        Send and write nothing.
-
-    Returns
-    -------
-    list of Sending
-        What was sent, or would be.
-
-    Raises
-    ------
-    InvalidInput
-        When the action is another one, or the study is not at Prolific.
-    PanelBusy, PanelError
-        When another action is under way, or Prolific does not do it.
-    """
-    if action not in ACTIONS:
-        raise InvalidInput(f"action: {action!r} is none of {', '.join(ACTIONS)}.")
-    client = client_for(recruitment, dry_run=dry_run)
-    study_id = _draft_require(recruitment, dry_run=dry_run)
-    if dry_run:
-        client.study_transition(study_id, action)
-        return client.sendings
-    with _at_panel(recruitment) as row:
-        reply = client.study_transition(study_id, action)
-        _status_save(row, str(reply.get("status") or ACTIONS[action][1]))
-        ended = timezone.now()
-        study_event_record(study=row.study, action=ACTIONS[action][0], actor=actor)
-    if action == "STOP":
-        commitment_settle(recruitment=row, as_of=ended)
-    _refresh(recruitment)
+    recruitment_refresh(recruitment)
     return client.sendings
 
 
@@ -241,11 +185,13 @@ def prolific_places_add(
     ------
     InvalidInput
         When the number is lower than now: Prolific takes no places back.
+    StudyStateError
+        When it is not published there, or closed here: places reopen a study that was stopped.
     SpendingCapPassed, PanelBusy, PanelError
         See `prolific_publish`.
     """
     client = client_for(recruitment, dry_run=dry_run)
-    study_id = _draft_require(recruitment, dry_run=dry_run)
+    study_id = draft_require(recruitment, dry_run=dry_run)
     if places < recruitment.places:
         raise InvalidInput(
             f"places: {places} is below the present {recruitment.places}, and Prolific takes no "
@@ -254,7 +200,10 @@ def prolific_places_add(
     if dry_run:
         client.places_set(study_id, places)
         return client.sendings
-    with _at_panel(recruitment) as row:
+    with at_panel(recruitment) as row:
+        state_require(
+            row.study, "places can be added at a panel", StudyStatus.OPEN, StudyStatus.PAUSED
+        )
         if row.panel_status in {"", UNPUBLISHED}:
             raise StudyStateError("Prolific: places are added to a published study; publish first.")
         if row.places == places and (places_booked(row) >= places or row.panel_status in ENDED):
@@ -273,34 +222,8 @@ def prolific_places_add(
             study_event_record(
                 study=row.study, action="places added at the panel", actor=actor, places=places
             )
-    _refresh(recruitment)
+    recruitment_refresh(recruitment)
     return client.sendings
-
-
-@contextmanager
-def _at_panel(recruitment: Recruitment) -> Iterator[Recruitment]:
-    """Keep two actions at the panel apart; the claim ends by itself when this server dies."""
-    until = timezone.now() + BUSY
-    with transaction.atomic():
-        row = lock(Recruitment.objects.select_related("study"), pk=recruitment.pk)
-        if row.busy_until is not None and row.busy_until > timezone.now():
-            raise PanelBusy(
-                "Prolific: another action of this study is under way; look again in a few minutes."
-            )
-        row.busy_until = until
-        row.save(update_fields=["busy_until"])
-    try:
-        yield row
-    finally:
-        Recruitment.objects.filter(pk=row.pk, busy_until=until).update(busy_until=None)
-
-
-def _draft_require(recruitment: Recruitment, *, dry_run: bool) -> str:
-    if recruitment.panel_study_id:
-        return recruitment.panel_study_id
-    if dry_run:
-        return "STUDY_ID"  # what the draft would be called is not known before it is there
-    raise InvalidInput("Prolific: the study has no draft there yet; create it first.")
 
 
 def _same_require(recruitment: Recruitment, there: dict[str, Any]) -> None:
@@ -314,13 +237,3 @@ def _same_require(recruitment: Recruitment, there: dict[str, Any]) -> None:
                 f"{ours}: it is {value} here, but {there.get(theirs)!r} in the draft at Prolific; "
                 "make them the same before you publish."
             )
-
-
-def _status_save(row: Recruitment, status: str) -> None:
-    row.panel_status = status[:30]
-    Recruitment.objects.filter(pk=row.pk).update(panel_status=row.panel_status)
-
-
-def _refresh(recruitment: Recruitment) -> None:
-    """Bring the caller's object up to date."""
-    recruitment.refresh_from_db(fields=["panel_study_id", "panel_status", "places", "busy_until"])

@@ -8,8 +8,8 @@ from annotation.exceptions import InvalidInput, PanelRefused
 from annotation.models import PanelCredential, PanelSubmission, Recruitment, SubmissionStatus
 from annotation.recruitment.prolific import EVENT_TYPES, Sending, rejection_require
 from annotation.services.audit import study_event_record
+from annotation.services.commitments import commitment_late_book, commitment_late_undo
 from annotation.services.credentials import client_for, webhook_secret_save
-from annotation.services.money import commitment_late_book, commitment_late_undo
 
 
 def prolific_approve(

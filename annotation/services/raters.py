@@ -27,7 +27,7 @@ from annotation.models import (
 from annotation.models.rater import MAX_NICKNAME
 from annotation.queries.journey import is_paid, outcome_code, tasks_done, tasks_limit
 from annotation.services.locks import lock
-from annotation.services.places import place_require
+from annotation.services.places import place_regain, place_require
 
 #: No 0/O, 1/I/L: a rater may copy the code by hand.
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
@@ -164,7 +164,8 @@ def consent_give(*, participation: Participation, nickname: str = "") -> Partici
     InvalidInput
         When the nickname is too long.
     RecruitmentInactive, PlacesTaken
-        When the rater had declined, which freed their place, and there is none any more.
+        When the rater had declined or been silent for long, which freed their place, and there is
+        none any more.
     """
     if len(nickname) > MAX_NICKNAME:
         raise InvalidInput(
@@ -174,6 +175,7 @@ def consent_give(*, participation: Participation, nickname: str = "") -> Partici
     going_on_require(row)
     if row.declined_at is not None:
         place_require(study=row.study, channel=row.channel)
+    place_regain(participation=row)
     if nickname:
         Rater.objects.filter(pk=row.rater_id).update(nickname=nickname)
     version = row.study.consent_version
@@ -387,6 +389,7 @@ def _refreshed(given: Participation, row: Participation) -> Participation:
         "completion_code",
         "outcome",
         "ended_at",
+        "place_freed_at",
     ):
         setattr(given, field, getattr(row, field))
     return row

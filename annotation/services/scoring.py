@@ -21,6 +21,7 @@ from annotation.models import (
     RatingValue,
     Study,
 )
+from annotation.models import Draw as DrawnInput
 from annotation.services.datasets import concept_matrix_register
 from annotation.services.sampling import columns_of
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 #: From an explanation's key to its score and its reference score.
 Scores = dict[int, tuple[science.ExplanationScore, float | None]]
 _VOTE = ("item__concept_id", "item__probe_input__index", "rater_id", "value")
+BATCH = 500
 VOTES = {RatingValue.PRESENT: 1.0, RatingValue.ABSENT: 0.0, RatingValue.CANNOT_TELL: None}
 
 
@@ -138,7 +140,10 @@ def study_score(run: EstimateRun, report: Report = _unreported) -> ScoredStudy:
         run.aggregation,
         ratings,
         {concept: arrays.prior(concept) for concept in samples},
-        {concept: [arrays.activation(one) for one in own] for concept, own in samples.items()},
+        {
+            concept: [arrays.activation(one) for one in {s.neuron_id: s for s in own}.values()]
+            for concept, own in samples.items()
+        },
         seed=run.seed,
         gold=gold_ratings(study),
     )
@@ -269,9 +274,10 @@ def _submitted(study: Study) -> "QuerySet[Rating]":
 
 
 def _samples(study: Study) -> dict[int, list[PairSample]]:
-    """List the pair samples of a study by concept."""
+    """List the pair samples of a study by concept, round after round."""
     samples: dict[int, list[PairSample]] = defaultdict(list)
-    for sample in study.pair_samples.select_related("neuron__activations", "concept"):
+    rows = study.pair_samples.select_related("neuron__activations", "concept", "round")
+    for sample in rows.order_by("round__number", "neuron", "concept"):
         samples[sample.concept_id].append(sample)
     return dict(samples)
 
@@ -279,25 +285,64 @@ def _samples(study: Study) -> dict[int, list[PairSample]]:
 def _rated_draws(
     samples: dict[int, list[PairSample]], arrays: _Arrays, aggregated: science.Aggregated
 ) -> "dict[int, Draw]":
-    """Draw every pair again from its seed, pool per concept, and keep what has a vote."""
+    """Draw every pair again from its seed, pool per concept and round, keep what has a vote.
+
+    What an adaptive round drew followed from the ratings of its moment; it is read, not repeated.
+    """
+    stored = _stored_draws(samples)
     rated: dict[int, Draw] = {}
     for concept, voted in aggregated.voted.items():
-        draws = [
-            science.draw_pair(
-                design=sample.sampling_design,
-                parameters=sample.parameters,
-                activation=arrays.activation(sample),
-                prior=arrays.prior(concept),
-                n_draws=sample.n_draws,
-                seed=sample.seed,
-                what=f"neuron {sample.neuron}, concept {sample.concept.text!r}",
-            )
-            for sample in samples[concept]
-        ]
-        draw = science.pooled_rated(draws, voted)
-        if draw is not None:
-            rated[concept] = draw
+        rounds: dict[int, list[Draw]] = defaultdict(list)
+        for sample in samples[concept]:
+            what = f"neuron {sample.neuron}, concept {sample.concept.text!r}"
+            activation = arrays.activation(sample)
+            if sample.sampling_design == science.ADAPTIVE:
+                indices, probabilities = stored[sample.pk]
+                draw = science.stored_draw(
+                    design=sample.sampling_design,
+                    indices=indices,
+                    probabilities=probabilities,
+                    n_inputs=len(activation),
+                    seed=sample.seed,
+                    parameters=sample.parameters,
+                    what=what,
+                )
+            else:
+                draw = science.draw_pair(
+                    design=sample.sampling_design,
+                    parameters=sample.parameters,
+                    activation=activation,
+                    prior=arrays.prior(concept),
+                    n_draws=sample.n_draws,
+                    seed=sample.seed,
+                    what=what,
+                )
+            rounds[sample.round.number].append(draw)
+        joined = science.pooled_rated(list(rounds.values()), voted)
+        if joined is not None:
+            rated[concept] = joined
     return rated
+
+
+def _stored_draws(
+    samples: dict[int, list[PairSample]],
+) -> dict[int, tuple[list[int], list[float]]]:
+    """Read the inputs and probabilities of adaptive samples, in order of drawing."""
+    ids = [
+        sample.pk
+        for own in samples.values()
+        for sample in own
+        if sample.sampling_design == science.ADAPTIVE
+    ]
+    stored: dict[int, tuple[list[int], list[float]]] = {pk: ([], []) for pk in ids}
+    for start in range(0, len(ids), BATCH):
+        rows = DrawnInput.objects.filter(pair_sample__in=ids[start : start + BATCH])
+        for sample, index, probability in rows.order_by("pair_sample", "position").values_list(
+            "pair_sample_id", "probe_input__index", "probability"
+        ):
+            stored[sample][0].append(index)
+            stored[sample][1].append(probability)
+    return stored
 
 
 def _explanation_scores(

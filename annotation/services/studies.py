@@ -21,6 +21,7 @@ from annotation.models import (
 from annotation.services.audit import study_event_record
 from annotation.services.explanations import NewExplanation, explanations_add
 from annotation.services.locks import lock
+from annotation.services.prolific_states import panel_state_follow
 from annotation.services.quality import policy_require
 from annotation.services.sampling import sampling_plan, sampling_write
 from annotation.services.states import state_require
@@ -151,7 +152,7 @@ def study_launch(*, study: Study, actor: AbstractBaseUser) -> Study:
     policy_require(study=row)
     plan = sampling_plan(row)
     _budget_require(row, plan.n_items, plan.n_gold)
-    sampling_write(row, plan)
+    sampling_write(row, plan, actor=actor)
     row.status = StudyStatus.OPEN
     row.launched_at = timezone.now()
     row.launched_by_id = actor.pk
@@ -174,6 +175,8 @@ def study_launch(*, study: Study, actor: AbstractBaseUser) -> Study:
 def study_pause(*, study: Study, actor: AbstractBaseUser) -> Study:
     """Hand out no more tasks for now; tasks that raters hold may be finished.
 
+    A panel is asked to pause as well, in the background (see `prolific_states`).
+
     Parameters
     ----------
     study : Study
@@ -195,7 +198,7 @@ def study_pause(*, study: Study, actor: AbstractBaseUser) -> Study:
 
 @transaction.atomic
 def study_resume(*, study: Study, actor: AbstractBaseUser) -> Study:
-    """Hand out tasks again.
+    """Hand out tasks again; a panel that was paused with the study is asked to resume as well.
 
     Parameters
     ----------
@@ -219,6 +222,9 @@ def study_resume(*, study: Study, actor: AbstractBaseUser) -> Study:
 @transaction.atomic
 def study_close(*, study: Study, actor: AbstractBaseUser) -> Study:
     """End a study; tasks that raters hold may be finished, for their work is done in good faith.
+
+    A panel is asked to stop, in the background: the study is closed whether it can be reached or
+    not (see `prolific_states`).
 
     Parameters
     ----------
@@ -317,6 +323,7 @@ def _move(
             row.closed_by_id = actor.pk
         row.save(update_fields=["status", "closed_at", "closed_by"])
         study_event_record(study=row, action=action, actor=actor)
+        panel_state_follow(study=row, actor=actor)
     _refresh(study)
     return row
 

@@ -22,9 +22,10 @@ from annotation.models import (
     SubmissionStatus,
 )
 from annotation.queries.recruitment import disagreement
+from annotation.services.commitments import commitment_settle
 from annotation.services.credentials import client_for
 from annotation.services.locks import lock
-from annotation.services.money import commitment_settle, submission_book
+from annotation.services.payments import submission_book
 from annotation.services.raters import external_id_hash, participation_end
 
 logger = logging.getLogger(__name__)

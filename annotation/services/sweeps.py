@@ -13,6 +13,8 @@ from annotation.services.idempotency import requests_prune
 from annotation.services.imports_of_files import uploads_prune
 from annotation.services.jobs import rows_prune, tasks_requeue
 from annotation.services.panel_events import events_process_waiting
+from annotation.services.places import places_come_back
+from annotation.services.prolific_states import panel_requests_send_due
 from annotation.services.submissions import submissions_reconcile_due
 from annotation.services.tokens import tokens_prune
 
@@ -48,6 +50,7 @@ CHORES = (
     Chore("runs whose worker was killed", OFTEN, lambda now: runs_reap(now=now)),
     Chore("runs whose task was lost", OFTEN, lambda now: runs_requeue(now=now)),
     Chore("tasks whose worker was killed", OFTEN, lambda now: tasks_requeue(now=now)),
+    Chore("places of raters who are gone", SELDOM, lambda now: places_come_back(now=now)),
     Chore("old rows", SELDOM, lambda now: rows_prune(now=now)),
     Chore("old idempotency keys", SELDOM, lambda now: requests_prune(now=now)),
     Chore("old tokens", SELDOM, lambda now: tokens_prune(now=now)),
@@ -56,6 +59,7 @@ CHORES = (
 
 #: These ask a panel over the network: a panel that is slow must not hold up a lease.
 PANEL_CHORES = (
+    Chore("panels that follow a study", OFTEN, lambda now: panel_requests_send_due(now=now)),
     Chore("panels' events", A_MINUTE, lambda _now: events_process_waiting()),
     Chore("panels' submissions", A_MINUTE, lambda now: submissions_reconcile_due(now=now)),
 )

@@ -14,6 +14,7 @@ from annotation.models import (
 from annotation.queries.journey import training_due
 from annotation.queries.training import attempt_items, latest_attempt, pass_mark
 from annotation.services.locks import lock
+from annotation.services.places import place_regain
 from annotation.services.raters import consent_require, going_on_require, participation_end
 
 
@@ -37,10 +38,13 @@ def training_begin(*, participation: Participation) -> TrainingAttempt | None:
         When the rater has not consented.
     ParticipationOver
         When the participation has ended, as it does with the last attempt that fails.
+    RecruitmentInactive, PlacesTaken
+        When the rater was silent for long, and others got the place.
     """
     row = _locked(participation)
     going_on_require(row)
     consent_require(row)
+    place_regain(participation=row)
     if not training_due(row):
         return None
     latest = latest_attempt(row)

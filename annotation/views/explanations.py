@@ -5,11 +5,9 @@ import uuid
 from pathlib import Path
 from typing import Any, cast
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.core import signing
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -29,11 +27,10 @@ from annotation.services.explanation_files import (
 from annotation.services.imports_of_files import upload_store
 from annotation.services.states import state_require
 from annotation.uploads import FileKind
+from annotation.views.waiting import ticket_make, ticket_read, waiting_path
 
 KINDS = frozenset({FileKind.CSV, FileKind.JSON, FileKind.TEXT})
 SALT = "annotation.explanation-file"
-#: A file that was looked at waits this long for the second button.
-WAITS_SECONDS = 24 * 60 * 60
 ROWS_SHOWN = 200
 
 
@@ -76,7 +73,7 @@ def explanations_check(request: HttpRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         return _page(request, study, form)
     data = form.cleaned_data
-    folder = _waiting(str(uuid.uuid4()))
+    folder = waiting_path(str(uuid.uuid4()))
     try:
         state_require(study, "explanations can be added", StudyStatus.DRAFT)
         suffix = Path(data["file"].name or "").suffix.lower()
@@ -88,8 +85,6 @@ def explanations_check(request: HttpRequest, slug: str) -> HttpResponse:
             "activations": data["activations"].pk if data["activations"] else None,
             "first_unit": form.first(),
             "name": data["file"].name,
-            "study": study.pk,
-            "user": request.user.pk,
         }
         preview = _preview(study, asked)
     except AnnotationError as error:
@@ -102,7 +97,7 @@ def explanations_check(request: HttpRequest, slug: str) -> HttpResponse:
         "name": data["file"].name,
         "rows": preview.rows[:ROWS_SHOWN],
         "n_hidden": max(0, len(preview.rows) - ROWS_SHOWN),
-        "ticket": signing.dumps(asked, salt=SALT),
+        "ticket": ticket_make(request, study, asked, salt=SALT),
     }
     return render(request, "researcher/explanations_check.html", context)
 
@@ -113,14 +108,11 @@ def explanations_confirm(request: HttpRequest, slug: str) -> HttpResponse:
     """Add the explanations of a file that was looked at."""
     study = study_for(request.user, slug, change=True)
     user = cast("User", request.user)
-    try:
-        asked = signing.loads(request.POST.get("ticket", ""), salt=SALT, max_age=WAITS_SECONDS)
-    except signing.BadSignature:
-        asked = {}
-    if (asked.get("study"), asked.get("user")) != (study.pk, user.pk):
+    asked = ticket_read(request, study, salt=SALT)
+    if asked is None:
         messages.error(request, "The file waited too long; send it again.")
         return redirect("researcher:study_explanations", slug)
-    source = _waiting(asked["file"])
+    source = waiting_path(asked["file"])
     try:
         preview = _preview(study, asked)
         added = explanation_file_add(study=study, preview=preview, actor=user, partly=True)
@@ -155,13 +147,9 @@ def _preview(study: Study, asked: dict[str, Any]) -> ExplanationFilePreview:
     activations = study.dataset.activation_matrices.filter(pk=asked["activations"]).first()
     return explanation_file_preview(
         study=study,
-        source=_waiting(asked["file"]),
+        source=waiting_path(asked["file"]),
         method=asked["method"],
         activations=activations,
         first_unit=asked["first_unit"],
         name=asked["name"],
     )
-
-
-def _waiting(relative: str) -> Path:
-    return Path(settings.DATA_DIR) / "uploads" / "waiting" / relative

@@ -20,8 +20,8 @@ from annotation.forms.quality import (
 )
 from annotation.models import Concept, GoldUse, ProbeInput, RatingValue, Study, StudyStatus
 from annotation.permissions import study_for
+from annotation.queries.gold import gold_counts
 from annotation.queries.items import passage_of
-from annotation.queries.quality import gold_counts
 from annotation.services.gold import (
     NewGoldAnswer,
     gold_answers_add,

@@ -14,10 +14,10 @@ from django.views.decorators.http import require_safe
 from annotation.exceptions import ImageProblem, UnsafePath
 from annotation.image_addresses import seconds_left
 from annotation.images import image_stripped
+from annotation.languages import language_of
 from annotation.models import GoldUse, Participation, ProbeInput
 from annotation.permissions import studies_visible
 from annotation.uploads import path_within
-from annotation.views.rater_session import language_of
 
 log = logging.getLogger(__name__)
 

@@ -15,16 +15,10 @@ from annotation.exceptions import AnnotationError, InvalidInput
 from annotation.forms.recruitment import BonusForm, PlacesForm, RejectionForm, SubmissionsForm
 from annotation.models import BonusState, Channel, PanelSubmission, Recruitment
 from annotation.permissions import study_for
-from annotation.queries.money import (
-    cost_estimate,
-    ledger_total,
-    minor,
-    place_cost,
-    place_fee,
-    places_booked,
-)
+from annotation.queries.money import minor, place_cost, place_fee
 from annotation.queries.recruitment import submission_row
 from annotation.services.bonuses import bonus_pay, submission_bonus_resolve
+from annotation.services.credentials import balance_read
 from annotation.services.prolific import (
     prolific_approve,
     prolific_draft_create,
@@ -36,6 +30,7 @@ from annotation.services.prolific import (
     prolific_webhooks_subscribe,
 )
 from annotation.services.submissions import submissions_reconcile
+from annotation.views.panel_costs import cost_words
 from annotation.views.recruitment import page_redirect
 
 CONFIRM = "researcher/recruitment/confirm.html"
@@ -86,6 +81,9 @@ def _act(request: HttpRequest, row: Recruitment, action: str) -> str:
     if action == "reconcile":
         changed = submissions_reconcile(recruitment=row)
         return f"Read from Prolific. Submissions new or changed: {changed}."
+    if action == "balance":
+        found = balance_read(recruitment=row)
+        return f"Available at Prolific: {minor(found.balance_minor or 0, found.balance_currency)}."
     if action == "places":
         places = _places(request)
         prolific_places_add(recruitment=row, places=places, actor=user)
@@ -119,43 +117,28 @@ def _places(request: HttpRequest) -> int:
 
 
 def _confirm_action(request: HttpRequest, row: Recruitment, action: str) -> HttpResponse:
-    currency = row.study.currency
-    hidden = {"action": action}
-    lines: list[tuple[str, str]] = []
-    text = ""
     if action == "stop":
-        title, button = "Stop the study at Prolific", "Stop it"
-        text = "Nobody new is sent, for good; what was handed in can still be approved and paid."
-    else:
-        places = _places(request) if action == "places" else row.places
-        estimate = cost_estimate(row, places=places, booked=places_booked(row))
-        title = "Publish at Prolific" if action == "publish" else "Add places"
-        button = f"Spend up to {minor(estimate.total_minor, currency)}"
-        hidden["places"] = str(places)
-        lines = [
-            ("Places", f"{estimate.places} new, {places} in all"),
-            ("Reward", minor(estimate.reward_minor, currency)),
-            ("Fee for each", minor(estimate.fee_minor, currency)),
-            ("In all", minor(estimate.total_minor, currency)),
-            ("An hour, as estimated", minor(estimate.hourly_minor, currency)),
-            ("Booked so far", minor(ledger_total(row.study), currency)),
-            (
-                "Left under the cap",
-                "no cap is set"
-                if estimate.left_minor is None
-                else minor(estimate.left_minor, currency),
-            ),
-        ]
-        if estimate.passes_cap:
-            text = "This is more than the spending cap allows, and will be refused."
-        elif estimate.is_underpaid:
-            text = "The pay is below Prolific's minimum, and will be refused."
-        elif estimate.is_meagre:
-            text = (
-                f"Prolific recommends {minor(estimate.hourly_recommended or 0, currency)} an hour."
-            )
+        return _confirm(
+            request,
+            row,
+            "recruitment_action",
+            "Stop the study at Prolific",
+            "Stop it",
+            hidden={"action": action},
+            text="Nobody new is sent, for good; what was handed in can still be approved and paid.",
+            danger=True,
+        )
+    places = _places(request) if action == "places" else row.places
+    words = cost_words(row, places)
     return _confirm(
-        request, row, "recruitment_action", title, button, hidden=hidden, lines=lines, text=text
+        request,
+        row,
+        "recruitment_action",
+        "Publish at Prolific" if action == "publish" else "Add places",
+        words.button,
+        hidden={"action": action, "places": str(places)},
+        lines=words.lines,
+        text=words.warning,
     )
 
 
@@ -317,6 +300,7 @@ def _reject(
         "Reject it",
         text="The rater is not paid, and a rejection follows them: consider asking for a return.",
         form=form,
+        danger=True,
     )
 
 

@@ -18,14 +18,15 @@ from annotation.exceptions import AnnotationError
 from annotation.forms.quality import DecisionForm, PolicyForm, RatersFilterForm
 from annotation.models import QualityPolicy, Review, ReviewReason, Study, StudyStatus
 from annotation.permissions import study_for
+from annotation.queries.gold import gold_hidden_count
 from annotation.queries.quality import (
     FILTERS,
-    gold_hidden_count,
     participations_found,
     raters_quality,
     reviews_open,
     study_agreement,
 )
+from annotation.queries.training import training_shortage
 from annotation.services.decisions import review_decide
 from annotation.services.quality import quality_policy_set
 
@@ -105,7 +106,13 @@ def policy(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             messages.success(request, "Saved.", extra_tags="good")
             return redirect("researcher:quality_policy", slug)
-    context = {"study": study, "form": form}
+    # what stands is measured, not what was just refused
+    standing = QualityPolicy.objects.filter(study=study).first()
+    context = {
+        "study": study,
+        "form": form,
+        "shortage": training_shortage(study, standing) if standing is not None else None,
+    }
     status = 422 if form.errors else 200
     return render(request, "researcher/quality/policy.html", context, status=status)
 

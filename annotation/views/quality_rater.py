@@ -17,7 +17,8 @@ from annotation.exceptions import AnnotationError
 from annotation.forms.quality import DeletionForm, ExclusionForm, NoteForm
 from annotation.models import Assignment, Participation, ReviewDecision, Study
 from annotation.permissions import may_change, study_for
-from annotation.queries.quality import gold_record, raters_quality
+from annotation.queries.gold import gold_record
+from annotation.queries.quality import raters_quality
 from annotation.services.deletions import rater_delete
 from annotation.services.exclusions import exclusion_lift, exclusion_make
 from annotation.services.reviews import review_report

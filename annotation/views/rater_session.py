@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -20,6 +19,7 @@ from annotation.exceptions import (
     RecruitmentInactive,
     StudyNotOpen,
 )
+from annotation.languages import language_of
 from annotation.models import Participation, Study, StudyStatus
 from annotation.queries.journey import Step, next_step, tasks_done
 
@@ -126,18 +126,6 @@ def session_lost_page(request: HttpRequest, study: Study) -> HttpResponse:
     )
 
 
-def language_of(study: Study) -> str:
-    """Return the language of a study's rater pages: its own, or a variant that there is.
-
-    What the researcher wrote is shown as it is; the site's own words fall back to its language
-    where it does not speak the study's.
-    """
-    try:
-        return translation.get_supported_language_variant(study.language)
-    except LookupError:
-        return settings.LANGUAGE_CODE
-
-
 def study_page(view: "StudyView[P]") -> Callable[..., HttpResponse]:
     """Hand a view its study, and speak the language of its raters.
 
@@ -156,7 +144,10 @@ def study_page(view: "StudyView[P]") -> Callable[..., HttpResponse]:
     @wraps(view)
     def page(request: HttpRequest, slug: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         study = study_open_to_raters(slug)
-        with translation.override(language_of(study)):
+        language = language_of(study)
+        # known to the page of a fault, which asks the database nothing
+        request.rater_language = language  # type: ignore[attr-defined]
+        with translation.override(language):
             return view(request, study, *args, **kwargs)
 
     return page

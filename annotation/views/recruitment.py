@@ -23,11 +23,20 @@ from annotation.forms.recruitment import (
     DirectForm,
     SubmissionFilterForm,
 )
-from annotation.models import Channel, PanelCredential, Recruitment, Study
+from annotation.models import (
+    Channel,
+    PanelCredential,
+    PanelRequest,
+    Recruitment,
+    Study,
+    StudyStatus,
+)
 from annotation.permissions import may_change, study_for
 from annotation.queries.money import cost_estimate, places_needed, study_spend
 from annotation.queries.recruitment import submission_counts, submission_row, submission_rows
+from annotation.queries.workers import worker_is_running
 from annotation.services.credentials import credential_save, credential_use
+from annotation.services.prolific_states import request_due_at
 from annotation.services.recruitments import outcome_codes_set, recruitment_set
 
 SUBMISSIONS_A_PAGE = 50
@@ -47,6 +56,13 @@ OFFERED = {
     "SCHEDULED": ["reconcile", "stop"],
     "AWAITING REVIEW": ["reconcile", "places"],
     "COMPLETED": ["reconcile", "places"],
+}
+#: What the state of the study here forbids there: it would send raters to a study that takes none.
+BARRED = {
+    StudyStatus.DRAFT: {"publish", "resume"},
+    StudyStatus.PAUSED: {"publish", "resume"},
+    StudyStatus.OPEN: set[str](),
+    StudyStatus.CLOSED: {"draft", "publish", "pause", "resume", "places"},
 }
 
 
@@ -143,9 +159,15 @@ def _prolific(request: HttpRequest, row: Recruitment | None) -> dict[str, Any]:
         request.GET.get("page")
     )
     shown = [submission_row(submission) for submission in page]
+    asked = PanelRequest.objects.filter(recruitment=row).first()
+    barred = BARRED[StudyStatus(row.study.status)]
+    waits = asked is not None and asked.done_at is None
     return {
         "prolific": row,
-        "offered": OFFERED.get(row.panel_status if row.panel_study_id else "", ["reconcile"]),
+        "asked": asked,
+        "asked_again_at": request_due_at(asked) if asked is not None and waits else None,
+        "worker_missing": waits and not worker_is_running(),
+        "offered": [action for action in _offered(row) if action not in barred],
         "status_filter": wanted,
         "query": f"status={status}" if status else "",
         "submissions": shown,
@@ -161,6 +183,10 @@ def _prolific(request: HttpRequest, row: Recruitment | None) -> dict[str, Any]:
         if row.credential is not None
         else "",
     }
+
+
+def _offered(row: Recruitment) -> list[str]:
+    return OFFERED.get(row.panel_status if row.panel_study_id else "", ["reconcile"])
 
 
 @require_POST

@@ -17,10 +17,12 @@ from django.views.decorators.http import condition, require_POST, require_safe
 from annotation.exceptions import AnnotationError
 from annotation.forms import AggregationForm
 from annotation.forms.study import StudySearchForm
+from annotation.forms.study_page import RunForm
 from annotation.models import StudyStatus
 from annotation.permissions import studies_visible, study_for
+from annotation.queries.recruitment import panel_follows
 from annotation.queries.studies import studies_found, studies_overview
-from annotation.services.estimates import estimate_request
+from annotation.services.estimates import estimate_cancel, estimate_request
 from annotation.services.studies import study_close, study_pause, study_resume
 from annotation.views.study_page import live_context, live_fingerprint, page_context
 
@@ -109,6 +111,28 @@ def study_estimate_request(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 @login_required
+def study_estimate_cancel(request: HttpRequest, slug: str) -> HttpResponse:
+    """Cancel an estimate run that waits or is being made."""
+    found = study_for(request.user, slug, change=True)
+    form = RunForm(request.POST)
+    run = (
+        found.estimate_runs.filter(public_id=form.cleaned_data["run"]).first()
+        if form.is_valid()
+        else None
+    )
+    if run is None:
+        messages.error(request, "This study has no such run; reload the page.", extra_tags="bad")
+        return redirect("researcher:study", slug)
+    try:
+        estimate_cancel(run=run, actor=_user(request))
+    except AnnotationError as error:
+        messages.error(request, str(error))
+    address = reverse("researcher:study", args=[slug])
+    return redirect(f"{address}?aggregation={run.aggregation}")
+
+
+@require_POST
+@login_required
 def study_status(request: HttpRequest, slug: str) -> HttpResponse:
     """Pause, resume or close a study."""
     found = study_for(request.user, slug, change=True)
@@ -120,4 +144,8 @@ def study_status(request: HttpRequest, slug: str) -> HttpResponse:
             service(study=found, actor=_user(request))
         except AnnotationError as error:
             messages.error(request, str(error))
+        else:
+            if panel_follows(found):
+                text = "Prolific is asked to do the same; the page Recruitment says when it has."
+                messages.info(request, text)
     return redirect("researcher:study", slug)

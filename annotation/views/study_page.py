@@ -8,6 +8,7 @@ from django.http import QueryDict
 
 from annotation import queries
 from annotation.forms import AggregationForm, ExplanationFilterForm
+from annotation.forms.rounds import RoundForm
 from annotation.intervals import interval_note
 from annotation.models import (
     Aggregation,
@@ -17,9 +18,11 @@ from annotation.models import (
     MethodEstimate,
     RunStatus,
     Study,
+    StudyStatus,
 )
 from annotation.queries.coverage import coverage
 from annotation.queries.money import study_spend
+from annotation.queries.rounds import intervals_known
 from annotation.queries.stored_files import dataset_problem
 from annotation.views.plots import axis_over, mark
 from annotation.views.sanity import checks_shown
@@ -68,6 +71,18 @@ def page_context(study: Study, query: QueryDict) -> dict[str, Any]:
         "methods": form.methods,
         "dataset_problem": dataset_problem(study.dataset),
         "spend": study_spend(study) if study.ledger.exists() else None,
+        **_next_round(study),
+    }
+
+
+def _next_round(study: Study) -> dict[str, Any]:
+    """Say what is in doubt, for a study that a further round can be drawn of."""
+    if study.status not in (StudyStatus.OPEN, StudyStatus.PAUSED):
+        return {}
+    return {
+        "known": intervals_known(study),
+        "round_form": RoundForm(study=study),
+        "n_rounds": study.sampling_rounds.count(),
     }
 
 
@@ -170,7 +185,7 @@ def _quoted(study: Study, shown: Aggregation, n_ratings: int) -> dict[str, Any]:
 
 
 def _unfinished(study: Study, aggregation: Aggregation) -> dict[str, EstimateRun | bool | None]:
-    """Find the run that is under way (and whether anybody makes it), and the last if it failed."""
+    """Find the run that is under way (and whether anybody makes it), and how the last one ended."""
     runs = study.estimate_runs.filter(aggregation=aggregation)
     last = runs.exclude(status__in=[RunStatus.QUEUED, RunStatus.RUNNING]).first()
     pending = runs.filter(status__in=[RunStatus.QUEUED, RunStatus.RUNNING]).last()
@@ -178,6 +193,7 @@ def _unfinished(study: Study, aggregation: Aggregation) -> dict[str, EstimateRun
         "pending": pending,
         "nobody_works": pending is not None and not queries.worker_is_running(),
         "failure": last if last is not None and last.status == RunStatus.FAILED else None,
+        "cancelled": last if last is not None and last.status == RunStatus.CANCELLED else None,
     }
 
 

@@ -9,7 +9,13 @@ from annotation.exceptions import InvalidInput
 from annotation.forms import AnswerForm
 from annotation.models import Participation, TrainingAttempt
 from annotation.queries.journey import Step, next_step
-from annotation.queries.training import TrainingItem, attempt_items, latest_attempt, pass_mark
+from annotation.queries.training import (
+    TrainingItem,
+    attempt_items,
+    items_asked,
+    latest_attempt,
+    pass_mark,
+)
 from annotation.services.training import training_answer, training_begin
 from annotation.views.rater_session import rater_page, step_redirect
 from annotation.views.stimulus import stimulus_of
@@ -31,7 +37,7 @@ def training(request: HttpRequest, participation: Participation) -> HttpResponse
         item = next(item for item in attempt_items(attempt) if item.value is None)
         return redirect("rater:training_item", slug, attempt.number, item.number)
     policy = participation.study.quality_policy
-    n_items = policy.training_items if attempt is None else attempt.answers.count()
+    n_items = items_asked(participation.study) if attempt is None else attempt.answers.count()
     context = {
         "study": participation.study,
         "attempt": attempt,

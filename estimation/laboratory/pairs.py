@@ -23,12 +23,15 @@ class LabPair:
         Activations, concept prior in [0, 1], true labels of 0 and 1.
     share : ndarray, shape (n_inputs,), or None
         Share of real people who say "present", where that is known.
+    related : ndarray of bool, shape (n_inputs,), or None
+        Inputs without the concept that resemble it, where that is known.
     """
 
     activation: FloatArray
     prior: FloatArray
     truth: FloatArray
     share: FloatArray | None = None
+    related: NDArray[np.bool_] | None = None
 
     @property
     def score(self) -> float:
@@ -147,7 +150,10 @@ def make_simulated(recipe: SimulatedRecipe) -> LabPair:
         drive, signal = np.zeros(n), 6.0
         drive[order[-n_positives:]] = 1
     activation = np.maximum(rng.normal(signal * drive * rng.random(n)) + 0.5, 0.0) ** 2
-    return LabPair(activation, change_prior(prior, truth == 1, recipe.change, rng), truth)
+    resembles = np.zeros(n, dtype=bool)
+    resembles[related] = True
+    changed = change_prior(prior, truth == 1, recipe.change, rng)
+    return LabPair(activation, changed, truth, related=resembles)
 
 
 def change_prior(

@@ -58,6 +58,7 @@ class RatingSource:
         raters: Sequence[SimulatedRater],
         *,
         difficulty_sd: float = 0.0,
+        difficulty: ArrayLike = 0.0,
         seed: int,
     ) -> "RatingSource":
         """Have a panel of simulated raters answer.
@@ -70,6 +71,8 @@ class RatingSource:
             The panel.
         difficulty_sd : float
             Standard deviation of an item's difficulty on the logit of its raters' error rates.
+        difficulty : array-like, shape () or (n_inputs,)
+            Mean of that difficulty, for all items or item by item.
         seed : int
             Seed of difficulties, of who rates what, and of the answers.
 
@@ -80,7 +83,8 @@ class RatingSource:
         Raises
         ------
         EstimationError
-            When labels are not 0 or 1, there is no rater, or the standard deviation is negative.
+            When labels are not 0 or 1, there is no rater, the standard deviation is negative, or
+            difficulties do not match the labels.
         """
         labels = probability_vector(truth, "truth")
         if not np.all((labels == 0) | (labels == 1)):
@@ -92,8 +96,16 @@ class RatingSource:
         if difficulty_sd < 0:
             msg = f"difficulty_sd: {difficulty_sd} is negative; 0 makes all items alike"
             raise EstimationError(msg)
-        difficulty = np.random.default_rng([seed, 2]).normal(0.0, 1.0, labels.size) * difficulty_sd
-        return cls(labels == 1, share=None, raters=raters, difficulty=difficulty, seed=seed)
+        mean = np.asarray(difficulty, dtype=np.float64)
+        if mean.shape not in ((), labels.shape) or not np.isfinite(mean).all():
+            msg = (
+                f"difficulty: shape {mean.shape} for {labels.size} items; give one number, or one "
+                "an item, none of them NaN or infinite"
+            )
+            raise EstimationError(msg)
+        chance = np.random.default_rng([seed, 2]).normal(0.0, 1.0, labels.size)
+        own = mean + chance * difficulty_sd
+        return cls(labels == 1, share=None, raters=raters, difficulty=own, seed=seed)
 
     @classmethod
     def from_shares(cls, share: ArrayLike, *, seed: int) -> "RatingSource":

@@ -20,6 +20,7 @@ from estimation.sampling.labels import labels_of_draw
 from estimation.sampling.pooling import pool_draws
 from estimation.sampling.registry import DESIGNS
 from estimation.sampling.repeat import repeat_draw
+from estimation.sampling.rounds import join_rounds, rated_rounds
 from estimation.sampling.stratified import Strata, draw_stratified, strata_of
 from estimation.sampling.variance import design_variance
 
@@ -38,11 +39,13 @@ __all__ = [
     "draw_top_and_random",
     "draw_uniform",
     "fixed_size_inclusion",
+    "join_rounds",
     "labels_of_draw",
     "model_guided_distribution",
     "neyman_distribution",
     "pool_draws",
     "prior_influence",
+    "rated_rounds",
     "repeat_draw",
     "strata_of",
     "top_and_random_distribution",

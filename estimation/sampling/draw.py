@@ -27,7 +27,7 @@ class Draw:
     Attributes
     ----------
     design : str
-        Name of the sampling design, a key of ``DESIGNS`` (or "pooled").
+        Name of the sampling design, a key of ``DESIGNS`` (or "pooled", "adaptive", "rounds").
     indices : ndarray, shape (n_draws,), int64
         Inputs drawn, in order of drawing; with replacement an input may be there more than once.
     probabilities : ndarray, shape (n_draws,), float64
@@ -128,9 +128,21 @@ class Draw:
 
     @property
     def inclusion_probabilities(self) -> FloatArray:
-        """Probability that an input is drawn at least once, for each draw, shape (n_draws,)."""
+        """Probability that an input is drawn at least once, for each draw, shape (n_draws,).
+
+        Raises
+        ------
+        SamplingError
+            For rounds of which one came without its whole distribution.
+        """
         if self.inclusion is not None:
             return self.inclusion[self.indices]
+        if self.design == "rounds":
+            msg = (
+                "draw: a round has no `distribution`, so the chance of an input to be drawn in any "
+                "round is unknown; join draws that have theirs"
+            )
+            raise SamplingError(msg)
         return included_with_replacement(self.probabilities, self.n_draws)
 
     def provenance(self) -> dict[str, Any]:

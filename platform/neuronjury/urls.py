@@ -18,6 +18,11 @@ accounts = [
     ),
 ]
 
+handler400 = "annotation.error_pages.bad_request"
+handler403 = "annotation.error_pages.permission_denied"
+handler404 = "annotation.error_pages.page_not_found"
+handler500 = "annotation.error_pages.server_error"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("annotation.urls")),
     path("api/", include("annotation.api.urls")),

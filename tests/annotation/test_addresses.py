@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.test import Client, override_settings
 
 from annotation.models import (
@@ -91,9 +92,11 @@ def test_no_get_writes_anything(site: Site) -> None:
         for address in addresses(site.parts):
             with writes_recorded() as writes:
                 opened(client, address)
-            writing += [f"{who} {address}: {sql[:80]}" for sql in writes]
+            # how often somebody asked the API is counted, and is no change of anything
+            counting = "throttlewindow" if address.name.startswith("api:") else "no table"
+            writing += [f"{who} {address}: {sql[:80]}" for sql in writes if counting not in sql]
     assert writing == []
-    assert counts() == before
+    assert {**counts(), "ThrottleWindow": 0} == before
 
 
 def test_every_response_is_guarded_and_none_is_a_fault(site: Site) -> None:
@@ -145,11 +148,7 @@ def test_the_browser_shows_no_page_of_a_logged_in_user_again_without_asking(site
     assert wrong == []
 
 
-@override_settings(
-    NEURONJURY_THROTTLES=dict.fromkeys(
-        ("login", "login_address", "login_account", "arrival", "webhook"), (100_000, 60)
-    )
-)
+@override_settings(NEURONJURY_THROTTLES=dict.fromkeys(settings.NEURONJURY_THROTTLES, (100_000, 60)))
 def test_no_unsafe_request_is_taken_without_a_csrf_token(site: Site) -> None:
     wrong = []
     for who, client in site.everybody(enforce_csrf_checks=True).items():

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from annotation.exports import FORMATS, TABLES, export_table
 from annotation.services.estimates import estimate_request, estimate_run
+from annotation.services.rounds import round_draw
 from tests.annotation.factories import make_participation, make_study, rate_study, truthful
 
 pytestmark = pytest.mark.django_db
@@ -25,22 +26,25 @@ def documented(name: str):
 
 
 @pytest.mark.parametrize(
-    ("design", "parameters"),
+    ("design", "parameters", "further"),
     [
-        ("model_guided", {"gamma": 0.3}),
-        ("neyman", {"replacement": False}),
-        ("uniform", {}),
-        ("top_and_random", {}),
-        ("stratified", {}),
+        ("model_guided", {"gamma": 0.3}, []),
+        ("neyman", {"replacement": False}, []),
+        ("uniform", {}, []),
+        ("top_and_random", {}, []),
+        ("stratified", {}, []),
+        ("model_guided", {}, ["adaptive"]),
+        ("neyman", {"replacement": False}, ["neyman", "adaptive"]),
     ],
 )
 def test_scores_are_recomputed_from_the_files(
-    tmp_path: Path, design: str, parameters: dict
+    tmp_path: Path, design: str, parameters: dict, further: list[str]
 ) -> None:
     study = make_study(
         n_inputs=60,
         n_neurons=3,
         seed=4,
+        items_per_task=4 if further else 15,
         sampling_design=design,
         sampling_parameters=parameters,
     )
@@ -48,8 +52,16 @@ def test_scores_are_recomputed_from_the_files(
     rate_study(
         study,
         lambda item: "cannot_tell" if item.probe_input.index % 11 == 0 else answer(item),
-        max_tasks=8,
+        max_tasks=20 if further else 8,
     )
+    for number, own in enumerate(further):
+        n_tasks = study.tasks.count()
+        round_draw(study=study, design=own, n_draws=12 + number, actor=study.owner)
+        # not all of them: a round counts as far as its inputs are rated
+        rate_study(study, answer, max_tasks=-(-3 * (study.tasks.count() - n_tasks) // 4))
+    if further:
+        assert study.items.filter(round__number__gte=2, ratings__isnull=True).exists()
+        assert study.items.filter(round__number__gte=2, ratings__isnull=False).exists()
     make_participation(study)  # somebody who rated nothing yet
     run = estimate_run(run=estimate_request(study=study, aggregation="bragg", enqueue=False))
     for name in TABLES:

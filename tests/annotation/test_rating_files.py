@@ -5,7 +5,9 @@ import io
 import json
 from datetime import UTC, datetime
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from annotation.exceptions import RatingFileProblem, UploadRefused
 from annotation.exports import Column, Kind, csv_lines, parquet_chunks
@@ -130,3 +132,47 @@ def test_other_kinds_of_file_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("annotation.rating_files.MAX_ROWS", 1)
     with pytest.raises(RatingFileProblem, match="more than 1 ratings"):
         read("task,worker,label\na,b,1\nc,d,1\n", concept="x")
+
+
+def packed(columns: dict[str, list], **options) -> bytes:
+    out = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns), out, **options)
+    return out.getvalue()
+
+
+def test_parquet_of_ratings_is_bounded_like_every_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = {"concept": ["cat"] * 2, "input_index": [1, 2], "rater": ["r"] * 2}
+    values = ["present", "absent"]
+    assert len(read(packed({**ours, "value": values}), "old.parquet").rows) == 2
+    for value, options, words in (
+        ([["present"], ["absent"]], {}, r"'value' holds list<.*single numbers or texts"),
+        ([{"said": "present"}] * 2, {}, r"'value' holds struct<"),
+        (
+            values,
+            {"use_dictionary": False, "column_encoding": {"value": "DELTA_BYTE_ARRAY"}},
+            "'value' is written as DELTA_BYTE_ARRAY",
+        ),
+    ):
+        with pytest.raises(UploadRefused, match=words):
+            read(packed({**ours, "value": value}, **options), "old.parquet")
+    many = packed({name: [text * 2000] * 500 for name, text in zip(ours, "abc", strict=True)})
+    assert len(many) < 100_000  # a text that comes again and again is stored once
+    monkeypatch.setattr("annotation.rating_files.MAX_BYTES", 200_000)
+    with pytest.raises(UploadRefused, match=r"would unpack to .* more than"):
+        read(many, "old.parquet")
+
+
+def test_where_a_record_begins_is_known_in_every_form() -> None:
+    header = "task,worker,label,concept"
+    text = f'{header}\n1,w,"two\nlines\r\nmore",cat\n\n2,w,1,cat\r\n3,w,0,cat\n'
+    assert [row.line for row in read(text).rows] == [2, 6, 7]
+    tabs = text.replace(",", "\t")
+    assert [row.line for row in read(tabs, "old.tsv").rows] == [2, 6, 7]
+    lines = '{"task":1,"worker":"w","label":1,"concept":"cat"}\n\n' * 2
+    assert [row.line for row in read(lines, "old.jsonl").rows] == [1, 3]
+    columns = {"task": [1, 2], "worker": ["w"] * 2, "label": [1, 0], "concept": ["cat"] * 2}
+    file = packed(columns, row_group_size=1)
+    assert [row.line for row in read(file, "old.parquet").rows] == [1, 2]
+    mturk = "WorkerId,Input.image1,Input.image2,Answer.image1,Answer.image2\nw,1,2,1,0\nv,1,2,1,0\n"
+    rows = read(mturk, concept="cat").rows
+    assert [(row.row, row.line) for row in rows] == [(1, 2), (2, 2), (3, 3), (4, 3)]

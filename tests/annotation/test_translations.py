@@ -30,8 +30,12 @@ KEYWORDS = {
 }
 GAP = re.compile(r"%\(\w+\)[sd]|\{\w+\}|</?(?:kbd|strong)>")
 
-#: A rater's pages: their templates, and what the views and forms say.
-TEMPLATES = [*sorted((ROOT / "templates/rater").rglob("*.*")), ROOT / "templates/base.html"]
+#: A rater's pages, and those of errors: their templates, and what the views and forms say.
+TEMPLATES = [
+    *sorted((ROOT / "templates/rater").rglob("*.*")),
+    *sorted((ROOT / "templates").glob("[45]*.html")),
+    ROOT / "templates/base.html",
+]
 MODULES = [
     *(
         ROOT / f"annotation/views/{name}.py"
@@ -49,6 +53,7 @@ MODULES = [
         )
     ),
     ROOT / "annotation/forms/rater.py",
+    ROOT / "annotation/error_pages.py",
 ]
 
 Message = str | tuple[str, ...]

@@ -281,6 +281,41 @@ def test_only_deflate_is_unpacked_and_members_are_counted_first(
         zip_members(io.BytesIO(many))
 
 
+def test_the_list_of_members_is_bounded_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the list was read"))
+    for length, words in (
+        (64 << 20, "longer than the archive"),  # it may be as long, but these bytes are not there
+        ((64 << 20) + 1, "has 64 MB, more than 64; split it"),
+        (3 << 30, "has 3072 MB, more than 64"),
+    ):
+        short = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, length, 0, 0)
+        long = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, length, 0)
+        locator = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
+        end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+        for data in (short, long + locator + end):
+            for name in ("a.zip", "a.npz"):
+                with pytest.raises(UploadRefused, match=words):
+                    check(b"PK\3\4" + data, name)
+
+
+def test_parquet_whose_size_nobody_can_bound_is_refused() -> None:
+    nested = pyarrow.table({"a": [[1, 2], [3]], "b": [{"c": 1}, {"c": 2}]})
+    for name, table, options, words in (
+        ("a", nested.select(["a"]), {}, r"'a' holds list<.*flatten it"),
+        ("b", nested.select(["b"]), {}, r"'b' holds struct<.*flatten it"),
+        (
+            "c",
+            pyarrow.table({"c": ["x" * 9, "x" * 10]}),
+            {"use_dictionary": False, "column_encoding": {"c": "DELTA_BYTE_ARRAY"}},
+            "'c' is written as DELTA_BYTE_ARRAY",
+        ),
+    ):
+        out = io.BytesIO()
+        parquet.write_table(table, out, **options)
+        with pytest.raises(UploadRefused, match=words):
+            check(out.getvalue(), f"{name}.parquet")
+
+
 def test_a_damaged_stream_and_strange_headers_are_refused(tmp_path: Path) -> None:
     data = bytearray(zip_bytes({"a.txt": os.urandom(300).hex().encode()}))
     data[40:60] = b"\xff" * 20

@@ -36,11 +36,10 @@ WIDE: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test here, and keep them in one worker: one browser, one live server."""
+    """Mark every test here."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 def chromium_path(playwright: Playwright) -> str | None:

@@ -9,54 +9,14 @@ from playwright.sync_api import Page, expect
 from annotation.models import Study
 from tests.annotation.factories import rate_study
 from tests.browser.conftest import PHONE, WIDE
+from tests.browser.contrast import poor_contrast
 from tests.browser.journey import begin, enhanced
+from tests.browser.researcher import scheme_set
 from tests.browser.test_researcher_journeys import log_in, run_queued
 
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Page]
-
-# Every visible text against what is behind it, by the formulas of WCAG 2.2 (1.4.3).
-CONTRAST = """
-() => {
-  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const rgba = (css) => {
-    canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = css;
-    canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const luminance = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map((v) => {
-      v /= 255;
-      return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-  };
-  const behind = (element) => {
-    for (let e = element; e; e = e.parentElement) {
-      const colour = rgba(getComputedStyle(e).backgroundColor);
-      if (colour[3] === 255) return colour;
-    }
-    return [255, 255, 255, 255];
-  };
-  const poor = [];
-  for (const element of document.querySelectorAll('body *')) {
-    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-    if (!own || element.closest('template, dialog:not([open]), svg')) continue;
-    const style = getComputedStyle(element);
-    if (style.visibility === 'hidden' || !element.getClientRects().length) continue;
-    const [a, b] = [luminance(rgba(style.color)), luminance(behind(element))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    const large = parseFloat(style.fontSize) >= 24
-      || (parseFloat(style.fontSize) >= 18.66 && Number(style.fontWeight) >= 700);
-    if (ratio < (large ? 3 : 4.5)) {
-      poor.push(`${element.textContent.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
-    }
-  }
-  return poor;
-}
-"""
 
 NAMELESS = """
 () => [...document.querySelectorAll('a, button, input:not([type=hidden]), select, img, progress')]
@@ -79,9 +39,11 @@ SHIFT = """
 
 
 def check(page: Page) -> None:
-    """Assert what must hold on every page."""
+    """Assert what must hold on every page, in both colour schemes."""
     where = page.url
-    assert page.evaluate(CONTRAST) == [], where
+    for scheme in ("light", "dark"):
+        scheme_set(page, scheme)
+        assert poor_contrast(page) == [], (where, scheme)
     assert page.evaluate(NAMELESS) == [], where
     assert page.locator("h1").count() == 1, where
     assert page.locator("main#main").count() == 1, where
@@ -96,10 +58,9 @@ def check(page: Page) -> None:
     assert page.evaluate(overflow) <= 0, where
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
-def test_raters_pages(open_page: Open, live_server, study: Study, scheme, size) -> None:
-    page = open_page(color_scheme=scheme, **size)
+def test_raters_pages(open_page: Open, live_server, study: Study, size) -> None:
+    page = open_page(**size)
     address = f"{live_server.url}/r/handwriting/"
     page.goto(address)
     check(page)
@@ -120,11 +81,10 @@ def test_raters_pages(open_page: Open, live_server, study: Study, scheme, size) 
     check(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_researchers_pages(open_page: Open, live_server, study: Study, scheme) -> None:
+def test_researchers_pages(open_page: Open, live_server, study: Study) -> None:
     rate_study(study, max_tasks=4)
     run_queued()
-    page = open_page(color_scheme=scheme, **{**PHONE, "viewport": {"width": 360, "height": 740}})
+    page = open_page(**{**PHONE, "viewport": {"width": 360, "height": 740}})
     page.goto(live_server.url)
     check(page)
     log_in(page, live_server.url, study)

@@ -1,9 +1,7 @@
 """Tokens and the API's reference in a real browser: made and shown once, by axe, on a phone too."""
 
-import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,23 +12,16 @@ from annotation.services.tokens import token_digest
 from tests.annotation.factories import make_user
 from tests.annotation.factories_api import make_token
 from tests.browser.conftest import PHONE, WIDE
-from tests.browser.researcher import log_in, violations
+from tests.browser.researcher import log_in, looks, overflow, scheme_set, shoot, violations
 
 Open = Callable[..., Page]
-SHOTS = os.environ.get("NEURONJURY_SHOTS", "")
-#: The reference is long: axe takes ten seconds for each look at it.
-LOOKS: list[dict[str, Any]] = [
-    {**WIDE, "color_scheme": "light"},
-    {**PHONE, "color_scheme": "dark"},
-]
 
 
-def looked_at(page: Page, name: str, number: int) -> list[str]:
-    """What axe finds, and whether the page is wider than its window."""
-    if SHOTS:
-        page.screenshot(path=Path(SHOTS) / f"{name}-{number}.png")
-    overflow = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-    return [*violations(page), *(["wider than the window"] if overflow else [])]
+def looked_at(page: Page, name: str) -> list[str]:
+    """What axe finds, poor contrast, and whether the page is wider than its window."""
+    shoot(page, name)
+    too_wide = ["too wide"] if overflow(page) > 0 else []
+    return [f"{name} {text}" for text in violations(page) + too_wide]
 
 
 def test_axe_finds_nothing(open_page: Open, live_server, transactional_db: None) -> None:
@@ -42,15 +33,14 @@ def test_axe_finds_nothing(open_page: Open, live_server, transactional_db: None)
         if number:
             ApiToken.objects.filter(pk=token.pk).update(expires_at=token.created_at)
     found = []
-    for number, look in enumerate(LOOKS):
-        page = open_page(bypass_csp=True, **look)
-        log_in(page, live_server.url, "ada")
+    for device, page in looks(open_page, live_server.url, "ada").items():
+        scheme_set(page, {"wide": "light", "phone": "dark"}[device])
         page.goto(f"{live_server.url}/tokens/")
-        found += looked_at(page, "tokens", number)
+        found += looked_at(page, f"tokens-{device}")
         page.goto(f"{live_server.url}/api/docs/")
         page.locator("#studies_create summary").click()
         page.evaluate("document.getElementById('studies_create').scrollIntoView()")
-        found += looked_at(page, "docs", number)
+        found += looked_at(page, f"docs-{device}")
     assert found == []
 
 
@@ -64,8 +54,7 @@ def test_a_token_is_made_and_revoked(open_page: Open, live_server, transactional
     page.get_by_role("button", name="Make the token").click()
     shown = page.get_by_role("textbox", name="New token")
     expect(shown).to_be_visible()
-    if SHOTS:
-        page.screenshot(path=Path(SHOTS) / "tokens-made.png")
+    shoot(page, "tokens-made")
     token = ApiToken.objects.get()
     assert token.digest == token_digest(shown.input_value())
     assert token.scopes == ["read", "write"]

@@ -3,8 +3,10 @@
 import csv
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ def test_the_demo_runs_to_the_end_and_ranks_the_bad_method_last(tmp_path: Path) 
         "COLUMNS": "120",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "demo", "--inputs-per-pair", "12"],
+        [sys.executable, "-m", "demo", "--inputs-per-pair", "5"],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -43,6 +45,14 @@ def test_the_demo_runs_to_the_end_and_ranks_the_bad_method_last(tmp_path: Path) 
     assert {row["counted"] for row in ratings} == {"true"}
     assert estimates["leaderboard"][-1]["method"] == stages.BAD_METHOD
     assert [row["rank"] for row in estimates["leaderboard"]] == [1, 2, 3, 4, 5]
+    # no other test lets the web app use the model's default sampler
+    with closing(sqlite3.connect(tmp_path / "neuronjury.sqlite3")) as database:
+        [[estimator, diagnostics]] = database.execute(
+            "SELECT estimator, diagnostics FROM annotation_estimaterun "
+            "WHERE aggregation = 'hierarchical'"
+        )
+    assert estimator == "model_assisted"
+    assert json.loads(diagnostics)["sampler"]["r_hat_population"] < 1.05
 
 
 @pytest.mark.django_db

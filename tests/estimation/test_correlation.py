@@ -246,6 +246,32 @@ def test_a_good_model_shortens_the_interval():
 # --- linear explanations
 
 
+def test_doubt_about_labels_is_in_the_assisted_interval_once():
+    """With parameters known, what is left is the sampling variance of f (c - p), c drawn from g."""
+    prediction = PAIR.prior[None]
+    g = np.random.default_rng(0).beta(0.5, 1.0, prediction.shape)
+    one, two = (
+        model_assisted_correlation(PAIR.activation, DRAW, g, prediction, seed=seed)
+        for seed in (0, 1)
+    )
+    assert one.score == two.score
+    at, w = DRAW.indices, DRAW.weights / DRAW.weights.mean()
+    a = (PAIR.activation - PAIR.activation.mean()) / PAIR.activation.std()
+    mu = prediction.mean() + np.mean(w * (g - prediction)[0, at])
+    t2 = np.mean(a * prediction[0]) + np.mean(w * (a * (g - prediction)[0])[at])
+    assert one.score == pytest.approx(t2 / np.sqrt(mu * (1 - mu)))
+    sd = np.sqrt(mu * (1 - mu))
+    influence = a[at] / sd - t2 * (1 - 2 * mu) / (2 * sd**3)
+    moved, doubt = (g - prediction)[0, at], (g * (1 - g))[0, at]
+    centred = influence * moved - np.mean(w * influence * moved)
+    n = at.size
+    # an input drawn several times has one label, whose doubt then counts as often squared
+    together = np.bincount(at, w * influence)[np.unique(at)]
+    of_labels = np.sum(together**2 * doubt[np.unique(at, return_index=True)[1]]) / n**2
+    expected = np.sqrt(np.mean((w * centred) ** 2) / (n - 1) + of_labels)
+    assert one.standard_error == pytest.approx(expected, rel=0.1)
+
+
 def test_linear_explanation_on_a_census_is_the_correlation_with_the_sum():
     rng = np.random.default_rng(0)
     other = (rng.random(1000) < 0.3).astype(float)

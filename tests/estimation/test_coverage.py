@@ -13,8 +13,7 @@ from estimation.model_correlation import model_assisted_correlation, posterior_c
 from estimation.simulated_study import REGIMES, simulate_pair, simulate_study
 from estimation.simulation import simulate_raters
 
-#: One process simulates and fits each study once for all tests of it.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("coverage")]
+pytestmark = pytest.mark.slow
 N_PAIRS = 16
 
 

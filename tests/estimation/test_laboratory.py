@@ -18,6 +18,7 @@ from estimation.laboratory.curves import (
 from estimation.laboratory.figures import plot_curves, save_figure
 from estimation.laboratory.methods import BASELINE, METHODS, PRIOR_ALONE, PUBLISHED, StudyInput
 from estimation.laboratory.pairs import PriorChange, SimulatedRecipe, change_prior
+from estimation.laboratory.rating_source import RatingSource
 from estimation.laboratory.report import coverage_report, error_report, savings_report
 from estimation.laboratory.savings import (
     overall_savings,
@@ -32,6 +33,7 @@ from estimation.laboratory.settings import (
     rating_source,
     simulated_settings,
 )
+from estimation.simulation import simulate_raters
 
 SMALL = SimulatedRecipe(n_inputs=800, n_positives=80, evidence=3.0, signal=5.0, seed=1)
 
@@ -98,6 +100,30 @@ def test_the_published_setting_is_what_was_published():
     assert np.mean(errors) == pytest.approx(0.32, abs=0.06)
     assert all(0.15 < pair.score < 0.85 for pair in pairs)
     assert setting.told_miss == setting.raters.miss == 0.23
+
+
+def test_raters_err_where_inputs_resemble_the_concept():
+    """Shares of "present" among look-alikes and all other negatives; tested at 1e-4 in all."""
+    setting = simulated_settings(n_pairs=2, published_inputs=20_000)["published, look-alikes"]
+    pair = setting.recipes[0].make()
+    source = rating_source(pair, setting.raters, seed=0)
+    assert pair.related.sum() == 240
+    assert not np.any(pair.truth[pair.related])
+    for where, rate in ((pair.related, 0.23), (~pair.related & (pair.truth == 0), 0.002)):
+        items = np.flatnonzero(where)
+        counts = source.count(items, 5)
+        p_value = stats.binomtest(int(counts.sum()), 5 * items.size, rate).pvalue
+        assert p_value > 1e-4 / 2
+    everywhere = Raters(false_alarm=0.002)
+    plain = rating_source(pair, everywhere, seed=0)
+    assert plain.count(np.flatnonzero(pair.related), 5).sum() < 30
+
+
+def test_difficulties_of_items_must_match_the_labels():
+    truth, panel = np.array([0, 1, 1]), simulate_raters(5, seed=0)
+    for wrong in ([0.0, 1.0], [0.0, np.nan, 1.0]):
+        with pytest.raises(EstimationError, match="difficulty"):
+            RatingSource.from_raters(truth, panel, difficulty=wrong, seed=0)
 
 
 def test_every_simulated_setting_can_be_made_and_is_what_its_name_says():

@@ -36,6 +36,8 @@ class Command(StudyCommand):
         run = estimate_run(run=run)
         if run.status == RunStatus.FAILED:
             raise CommandError(f"The estimate failed: {run.error}")
+        if run.status == RunStatus.CANCELLED:
+            raise CommandError("The estimate was cancelled by somebody; nothing was written.")
         if run.status != RunStatus.FINISHED:
             raise CommandError("A background worker has taken this run; wait for it.")
         waiting = run.diagnostics.get("n_waiting", 0)

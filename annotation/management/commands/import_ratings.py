@@ -92,5 +92,5 @@ class Command(StudyCommand):
         )
         for reason, n in plan.reasons.items():
             first = next((row for row in plan.refused if row.reason.startswith(reason)), None)
-            where = f"; the first in row {first.row}" if first else ""
+            where = f"; the first in line {first.line}" if first else ""
             self.stdout.write(f"  {n}: {reason}{where}")

@@ -16,6 +16,7 @@ from annotation.queries.money import cost_estimate, minor, places_booked
 from annotation.queries.recruitment import submission_row, submission_rows
 from annotation.recruitment.prolific import Sending
 from annotation.services.bonuses import bonus_pay
+from annotation.services.credentials import balance_read
 from annotation.services.prolific import (
     prolific_approve,
     prolific_draft_create,
@@ -38,8 +39,10 @@ ACTIONS = (
     "approve",
     "bonus",
     "reconcile",
+    "balance",
 )
 TRANSITIONS = {"pause": "PAUSE", "resume": "START", "stop": "STOP"}
+READING = {"reconcile", "balance"}
 SPENDING = {"publish", "add-places", "approve", "bonus"}
 
 
@@ -90,12 +93,17 @@ class Command(StudyCommand):
             for line in self._table(row):
                 self.stdout.write(line)
             return
+        if action in READING and dry_run:
+            self.stdout.write("Nothing is sent by reading; nothing was read.")
+            return
         if action == "reconcile":
-            if dry_run:
-                self.stdout.write("Nothing is sent by reading; nothing was read.")
-                return
             changed = submissions_reconcile(recruitment=row)
             self.stdout.write(f"Submissions new or changed: {changed}.")
+            return
+        if action == "balance":
+            found = balance_read(recruitment=row)
+            amount = minor(found.balance_minor or 0, found.balance_currency)
+            self.stdout.write(f"The workspace has {amount} to spend.")
             return
         if action in SPENDING and not dry_run and not options["yes"]:
             self._ask(row, options)

@@ -254,8 +254,20 @@ def _secret(
 def _balance(
     fake: FakeProlific, _: tuple[str, ...], __: dict[str, list[str]], ___: dict[str, Any]
 ) -> Answer:
-    document = {"currency_code": "GBP", "total_balance": fake.balance_minor}
-    return 200, {**document, "available_balance": fake.balance_minor}, {}
+    available, total = fake.balance_minor, fake.balance_minor + fake.set_aside_minor()
+    document = {
+        "currency_code": "GBP",
+        "total_balance": total,
+        "balance_breakdown": _breakdown(total),
+        "available_balance": available,
+        "available_balance_breakdown": _breakdown(available),
+    }
+    return 200, document, {}
+
+
+def _breakdown(amount: int) -> dict[str, int]:
+    rewards = round(amount * 3 / 4)
+    return {"rewards": rewards, "fees": amount - rewards, "vat": 0}
 
 
 _ROUTES: list[tuple[str, str, Route]] = [

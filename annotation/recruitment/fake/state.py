@@ -315,10 +315,25 @@ class FakeProlific:
                 for row in self.submissions.values()
             )
 
+    def set_aside_minor(self) -> int:
+        """Add up what published studies have set aside and not paid yet."""
+        with self.lock:
+            published = [row for row in self.studies.values() if row.status != "UNPUBLISHED"]
+            return sum(
+                _cost(study, study.fields["total_available_places"] - self._approved(study.id))
+                for study in published
+            )
+
     # --- how
 
+    def _approved(self, study_id: str) -> int:
+        return sum(
+            row.study_id == study_id and row.status == "APPROVED"
+            for row in self.submissions.values()
+        )
+
     def _reserve(self, study: FakeStudy, places: int) -> None:
-        cost = round(places * study.fields["reward"] * 4 / 3)
+        cost = _cost(study, places)
         if cost > self.balance_minor:
             raise FakeProblem(400, "The workspace has not enough money.")
         self.balance_minor -= cost
@@ -358,6 +373,12 @@ class FakeProlific:
         for row in self.subscriptions.values():
             if row["event_type"] == event_type and row["confirmed"]:
                 self.deliveries.append(Delivery(row["target_url"], body, _now(), self.hook_secret))
+
+
+def _cost(study: FakeStudy, places: int) -> int:
+    """Say what places cost: a fee of a third on top of the reward."""
+    cost: int = round(places * study.fields["reward"] * 4 / 3)
+    return cost
 
 
 def _now() -> datetime:

@@ -1,6 +1,7 @@
 """What every situation shares: nothing here is secret, nothing unsafe in production."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "annotation.middleware.maintenance_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -148,6 +150,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True  # scripts read the token from the page
 CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "annotation.error_pages.csrf_failure"
 
 # Where the admin is; empty: nowhere.
 NEURONJURY_ADMIN_PATH = os.environ.get("NEURONJURY_ADMIN_PATH", "admin").strip("/")
@@ -160,7 +163,13 @@ NEURONJURY_THROTTLES = {
     "login_account": (50, 60 * 60),
     "arrival": (1000, 10 * 60),  # a class of students has one address
     "webhook": (1200, 60),
+    # of the researcher's API alone; a rater's answers are never held up by it
+    "api_anonymous": (60, 60),
+    "api_burst": (300, 60),
+    "api_user": (10_000, 60 * 60),
 }
+# A rater of whom nothing was heard for so long gives the place in the study back.
+NEURONJURY_PLACE_SILENCE = timedelta(hours=float(os.environ.get("NEURONJURY_PLACE_HOURS", "24")))
 # A body beyond this must be an upload of somebody who is logged in.
 NEURONJURY_MAX_BODY_BYTES = 16 * 1024**2
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
@@ -174,12 +183,6 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_SCHEMA_CLASS": "annotation.api.schema.Schema",
     # ?format= is the format of an export, not DRF's choice of a renderer
     "URL_FORMAT_OVERRIDE": None,
-    # of the researcher's API alone; a rater's answers are never held up by it
-    "DEFAULT_THROTTLE_RATES": {
-        "api_anonymous": "60/min",
-        "api_burst": "300/min",
-        "api_user": "10000/hour",
-    },
 }
 
 SPECTACULAR_SETTINGS = {

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from neuronjury.settings.base import *  # noqa: F403
-from neuronjury.settings.base import REST_FRAMEWORK
+from neuronjury.settings.base import NEURONJURY_THROTTLES
 
 SECRET_KEY = "only-for-tests"  # noqa: S105
 NEURONJURY_ENCRYPTION_KEYS = ["only-for-tests-too"]
@@ -23,6 +23,6 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
 STATIC_ROOT = None
 # hundreds of requests a test; the tests of the limits set their own
-REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = dict.fromkeys(
-    REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"], "1000000/min"
+NEURONJURY_THROTTLES.update(
+    dict.fromkeys(("api_anonymous", "api_burst", "api_user"), (1_000_000, 60))
 )

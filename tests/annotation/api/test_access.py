@@ -6,12 +6,13 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 
-from annotation.api import access, urls
+from annotation.api import urls
 from annotation.api.base import ApiView
 from annotation.models import ApiToken, ProbeDataset, Role, Study, StudyMember
 from annotation.services.assignments import assignment_lease
@@ -236,20 +237,15 @@ def test_a_token_revokes_itself_and_no_other_users() -> None:
 
 
 @pytest.fixture
-def rates(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    from django.core.cache import cache
-
-    cache.clear()
-
-    def limit(**rates: str) -> None:
-        for throttle in (access.AnonymousThrottle, access.BurstThrottle, access.UserThrottle):
-            monkeypatch.setattr(throttle, "THROTTLE_RATES", {**throttle.THROTTLE_RATES, **rates})
+def rates(settings) -> Callable[..., None]:
+    def limit(**rates: tuple[int, int]) -> None:
+        settings.NEURONJURY_THROTTLES = {**settings.NEURONJURY_THROTTLES, **rates}
 
     return limit
 
 
 def test_too_many_requests_are_told_when_to_come_back(rates: Callable[..., None]) -> None:
-    rates(api_burst="3/min", api_anonymous="2/min")
+    rates(api_burst=(3, 60), api_anonymous=(2, 60))
     client, address = api_client(), reverse("api:study_list")
     assert [client.get(address).status_code for _ in range(4)] == [200, 200, 200, 429]
     refused = client.get(address)
@@ -258,8 +254,38 @@ def test_too_many_requests_are_told_when_to_come_back(rates: Callable[..., None]
     assert api_client().get(address).status_code == HTTPStatus.OK  # another user
 
 
+def test_a_user_is_counted_over_all_tokens_sessions_and_addresses(
+    rates: Callable[..., None],
+) -> None:
+    rates(api_user=(3, 3600))
+    user, address = make_user(), reverse("api:study_list")
+    session = Client()
+    session.force_login(user)
+    found = [
+        client.get(address, REMOTE_ADDR=f"192.0.2.{number}").status_code
+        for number, client in enumerate((api_client(user), api_client(user), session, session))
+    ]
+    assert found == [200, 200, 200, 429]
+    assert int(session.get(address)["Retry-After"]) > 60
+
+
+def test_counting_costs_the_same_however_often_somebody_asked(rates: Callable[..., None]) -> None:
+    client, address = api_client(), reverse("api:study_list")
+    client.get(address)
+
+    def n_queries() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            client.get(address)
+        return len(queries)
+
+    first = n_queries()
+    for _ in range(5):
+        client.get(address)
+    assert n_queries() == first
+
+
 def test_guessing_tokens_is_slowed_down(rates: Callable[..., None]) -> None:
-    rates(api_anonymous="2/min")
+    rates(api_anonymous=(2, 60))
     address = reverse("api:study_list")
     found = [bearer(f"nj_{number}").get(address).status_code for number in range(4)]
     assert found == [401, 401, 429, 429]

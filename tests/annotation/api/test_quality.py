@@ -18,6 +18,7 @@ from annotation.models import (
     Rating,
 )
 from annotation.recruitment.fake.state import WORKSPACE
+from annotation.services.studies import study_pause
 from tests.annotation.factories import make_participation, make_study, rate_study
 from tests.annotation.factories_api import api_client
 from tests.annotation.factories_panels import arrive, complete, fake_prolific, make_recruitment
@@ -171,7 +172,11 @@ def test_a_study_at_prolific() -> None:
         assert post(client, "prolific_publish", slug).status_code == HTTPStatus.FORBIDDEN
         assert post(pays, "prolific_publish", slug).status_code == HTTPStatus.OK
         cost = client.get(address("cost", slug, "prolific")).json()
-        assert cost["total_minor"] == LedgerEntry.objects.get().amount_minor
+        assert (cost["places"], cost["total_minor"], cost["places_booked"]) == (0, 0, 2)
+        more = client.get(address("cost", slug, "prolific"), {"places": 5}).json()
+        assert more["total_minor"] == 3 * LedgerEntry.objects.get().amount_minor // 2
+        balance = post(client, "prolific_balance", slug).json()
+        assert (balance["available_minor"], balance["total_minor"]) == (999_600, 1_000_000)
         row.refresh_from_db()
         taken = server.fake.place_take(row.panel_study_id)
         code = complete(row, arrive(row, taken))
@@ -207,6 +212,9 @@ def test_a_study_at_prolific() -> None:
         assert {"commitment", "reward", "fee", "bonus"} <= kinds
         rejected = post(pays, "prolific_reject", slug, taken.id, category="OTHER", message="short")
         assert rejected.status_code == HTTPStatus.BAD_REQUEST
+        study_pause(study=row.study, actor=row.study.owner)
+        shown = client.get(address("recruitment", slug, "prolific")).json()["panel_request"]
+        assert (shown["action"], shown["done_at"], shown["error"]) == ("PAUSE", None, "")
         server.fake.token = "changed"
         failed = post(pays, "prolific_pause", slug)
         assert failed.status_code == HTTPStatus.FAILED_DEPENDENCY

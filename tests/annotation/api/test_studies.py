@@ -217,3 +217,21 @@ def test_studies_are_filtered_searched_and_paged() -> None:
         assert refused.status_code == HTTPStatus.BAD_REQUEST
         assert next(iter(query)) in refused.json()["detail"]
     assert client.get(reverse("api:study_list"), {"page": 9}).status_code == HTTPStatus.NOT_FOUND
+
+
+def test_a_run_is_cancelled_once(queued_tasks) -> None:
+    study = make_study()
+    client = api_client(study.owner)
+    asked = client.post(reverse("api:study_estimates", args=[study.slug]), {}, JSON).json()
+    url = reverse("api:run_cancel", args=[study.slug, asked["id"]])
+    assert api_client(study.owner, "read").post(url).status_code == HTTPStatus.FORBIDDEN
+    assert client.get(url).status_code == HTTPStatus.METHOD_NOT_ALLOWED
+    response = client.post(url)
+    assert response.status_code == HTTPStatus.OK, response.content
+    assert response.json()["status"] == "cancelled"
+    assert response.json()["finished_at"] is not None
+    listed = client.get(reverse("api:run_list", args=[study.slug]), {"status": "cancelled"}).json()
+    assert [row["id"] for row in listed["results"]] == [asked["id"]]
+    again = client.post(url)
+    assert again.status_code == HTTPStatus.CONFLICT
+    assert "is cancelled already" in again.json()["detail"]

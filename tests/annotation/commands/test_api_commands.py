@@ -74,7 +74,7 @@ def test_old_ratings_are_looked_at_and_imported(tmp_path: Path) -> None:
     labels = ("--label", "yes=present", "--label", "no=absent")
     text = output(*arguments, *labels, "--preview")
     assert "Format crowdkit, 2 ratings: 1 would be imported (1 raters, 1 items)" in text
-    assert "1: the probe dataset has no such input; the first in row 2" in text
+    assert "1: the probe dataset has no such input; the first in line 3" in text
     assert not Rating.objects.exists()
     assert "1 imported" in output(*arguments, *labels)
     assert Rating.objects.get().item == item

@@ -1,6 +1,7 @@
 """`manage.py create_study`: the example is valid, bad files are named, nothing is done twice."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,13 @@ role = "viewer"
         25_000,
     )
     assert "Cost within the cap: 40.00 GBP for the places planned" in said
+
+
+def test_a_training_without_its_items_is_named_and_not_launched(file: Path) -> None:
+    policy = "[policy]\ntraining_items = 5\ntraining_pass_mark = 4\n"
+    file.write_text(re.sub(r"(?m)^\[policy\].*$", lambda _: policy, file.read_text()))
+    said = run(file)
+    assert "5 training items asked for, 0 there. Raters would not be trained at all." in said
+    assert "Add 5 known answers for training, or ask for 0" in said
+    with pytest.raises(CommandError, match="5 training items asked for"):
+        run(file, "--launch")

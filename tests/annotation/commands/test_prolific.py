@@ -45,6 +45,9 @@ def test_the_whole_life(server, row, capsys) -> None:
     code = complete(row, arrive(row, submission))
     server.fake.submission_move(submission.id, "AWAITING REVIEW", code)
     assert "new or changed: 1" in run(row, capsys, "reconcile")
+    assert "has 9,992.00 GBP to spend" in run(row, capsys, "balance")
+    assert "nothing was read" in run(row, capsys, "balance", "--dry-run")
+    assert server.count("balance") == 1
     assert f"{submission.id}\tawaiting review\tcompleted" in run(row, capsys, "submissions")
     run(row, capsys, "approve", "--all", "--yes")
     submissions_reconcile(recruitment=row)

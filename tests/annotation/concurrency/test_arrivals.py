@@ -1,11 +1,13 @@
 """Raters who arrive, answer and finish at the same moment, on PostgreSQL."""
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.exceptions import PlacesTaken
 from annotation.models import Participation, Rater, ScreeningAnswer, TrainingAnswer
@@ -15,6 +17,7 @@ from annotation.services.eligibility import (
     screening_questions_set,
     screening_record,
 )
+from annotation.services.places import places_come_back
 from annotation.services.raters import rater_arrive
 from annotation.services.training import training_answer, training_begin
 from tests.annotation.concurrency.parallel import together
@@ -23,7 +26,6 @@ from tests.annotation.factories_journey import add_training, make_panel, policy_
 
 pytestmark = [
     pytest.mark.postgres,
-    pytest.mark.xdist_group("postgres"),
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(
         "connection.vendor != 'postgresql'", reason="needs PostgreSQL: set DATABASE_URL"
@@ -99,3 +101,22 @@ def test_ten_clicks_at_the_end_are_one_code() -> None:
     assert len(set(codes)) == 1
     assert codes[0]
     assert person.assignments.count() == 1
+
+
+def test_no_place_is_taken_from_who_is_given_a_task_at_this_moment() -> None:
+    study = make_study(redundancy=AT_ONCE)
+    study.recruitments.filter(channel="direct").update(places=AT_ONCE)
+    people = [make_participation(study) for _ in range(AT_ONCE)]
+    later = timezone.now() + timedelta(days=30)
+
+    def work(number: int) -> object:
+        if number % 2:
+            return places_come_back(now=later)
+        return assignment_lease(participation=people[number])
+
+    results = together(AT_ONCE, work)
+    assert [error for error in results if isinstance(error, Exception)] == []
+    held = Participation.objects.filter(assignments__status="leased")
+    assert held.count() == AT_ONCE / 2
+    assert not held.filter(place_freed_at__isnull=False).exists()
+    assert places_come_back(now=later) + sum(results[1::2]) >= AT_ONCE / 2

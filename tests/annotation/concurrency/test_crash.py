@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -40,6 +41,25 @@ def run(env: dict[str, str], *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A migrated SQLite database with a rater who holds a task, and what a browser knows of it."""
+    folder = tmp_path_factory.mktemp("prepared")
+    path = folder / "crash.sqlite3"
+    return path, prepare(environment(f"sqlite:///{path}", folder))
+
+
+@pytest.fixture
+def sqlite_copy(
+    prepared: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> tuple[Path, dict[str, str], dict[str, Any]]:
+    """A copy of that database, the environment of processes on it, and what a browser knows."""
+    path, known = prepared
+    # with all files beside it: the settings may keep a log of changes that are not in it yet
+    shutil.copytree(path.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / path.name, environment(f"sqlite:///{tmp_path / path.name}", tmp_path), known
 
 
 def prepare(env: dict[str, str]) -> dict[str, Any]:
@@ -97,9 +117,8 @@ def save(port: int, known: dict[str, Any], item: str, value: str) -> dict[str, A
     return answer
 
 
-def acknowledged_answers_survive(env: dict[str, str]) -> dict[str, str]:
+def acknowledged_answers_survive(env: dict[str, str], known: dict[str, Any]) -> dict[str, str]:
     """Kill the server right after each of two acknowledgements; what was acknowledged."""
-    known = prepare(env)
     given = {}
     for item, value in zip(known["items"][:2], ["present", "absent"], strict=True):
         with server(env) as (port, process):
@@ -110,10 +129,10 @@ def acknowledged_answers_survive(env: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_sqlite(tmp_path: Path) -> None:
-    env = environment(f"sqlite:///{tmp_path / 'crash.sqlite3'}", tmp_path)
-    given = acknowledged_answers_survive(env)
-    with sqlite3.connect(tmp_path / "crash.sqlite3") as database:
+def test_sqlite(sqlite_copy: tuple[Path, dict[str, str], dict[str, Any]]) -> None:
+    path, env, known = sqlite_copy
+    given = acknowledged_answers_survive(env, known)
+    with sqlite3.connect(path) as database:
         rows = database.execute(
             "SELECT i.public_id, r.value FROM annotation_rating r "
             "JOIN annotation_item i ON i.id = r.item_id"
@@ -122,10 +141,11 @@ def test_sqlite(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_does_not_block_later_estimates(tmp_path: Path) -> None:
-    path = tmp_path / "crash.sqlite3"
-    env = environment(f"sqlite:///{path}", tmp_path)
-    slug = prepare(env)["study"]
+def test_a_killed_worker_does_not_block_later_estimates(
+    sqlite_copy: tuple[Path, dict[str, str], dict[str, Any]],
+) -> None:
+    path, env, known = sqlite_copy
+    slug = known["study"]
     ask = (
         "import django; django.setup()\n"
         "from datetime import timedelta\n"
@@ -166,7 +186,6 @@ def test_a_killed_worker_does_not_block_later_estimates(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.postgres
-@pytest.mark.xdist_group("postgres")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(
     "connection.vendor != 'postgresql'", reason="needs PostgreSQL: set DATABASE_URL"
@@ -174,8 +193,7 @@ def test_a_killed_worker_does_not_block_later_estimates(tmp_path: Path) -> None:
 def test_postgresql(tmp_path: Path) -> None:
     parts = connection.settings_dict
     address = f"{parts['USER']}:{parts['PASSWORD']}@{parts['HOST']}:{parts['PORT']}"
-    given = acknowledged_answers_survive(
-        environment(f"postgres://{address}/{parts['NAME']}", tmp_path)
-    )
+    env = environment(f"postgres://{address}/{parts['NAME']}", tmp_path)
+    given = acknowledged_answers_survive(env, prepare(env))
     rows = Rating.objects.values_list("item__public_id", "value")
     assert {str(item): value for item, value in rows} == given

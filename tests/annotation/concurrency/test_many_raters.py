@@ -37,7 +37,6 @@ from tests.annotation.factories import make_participation, make_study, rate_task
 
 pytestmark = [
     pytest.mark.postgres,
-    pytest.mark.xdist_group("postgres"),
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(
         "connection.vendor != 'postgresql'", reason="needs PostgreSQL: set DATABASE_URL"

@@ -16,7 +16,8 @@ from annotation.models import (
 )
 from annotation.queries.money import ledger_total, places_booked
 from annotation.services.bonuses import bonus_pay
-from annotation.services.money import bonus_book, commitment_book
+from annotation.services.commitments import commitment_book
+from annotation.services.payments import bonus_book
 from annotation.services.prolific import prolific_draft_create, prolific_publish
 from annotation.services.submissions import PanelWord, submission_apply, submissions_reconcile
 from tests.annotation.concurrency.parallel import together
@@ -30,7 +31,6 @@ from tests.annotation.factories_panels import (
 
 pytestmark = [
     pytest.mark.postgres,
-    pytest.mark.xdist_group("postgres"),
     pytest.mark.django_db(transaction=True),
 ]
 

@@ -45,7 +45,6 @@ from tests.annotation.factories import make_participation, make_study, rate_stud
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.postgres,
-    pytest.mark.xdist_group("postgres"),
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(
         "connection.vendor != 'postgresql'", reason="needs PostgreSQL: set DATABASE_URL"

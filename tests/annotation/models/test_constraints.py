@@ -14,6 +14,7 @@ from annotation.models import (
     Item,
     Participation,
     Rating,
+    SamplingRound,
     Study,
 )
 from annotation.services.assignments import assignment_lease
@@ -121,11 +122,42 @@ def test_an_item_is_one_concept_and_input() -> None:
     copy = Item(
         study=item.study,
         task=item.task,
+        round=item.round,
         concept=item.concept,
         probe_input=item.probe_input,
         position=99,
     )
     refused("item_once", copy.save)
+
+
+@pytest.mark.parametrize(
+    ("changes", "constraint"),
+    [
+        ({"number": 1, "design": "uniform"}, "sampling_round_number"),
+        ({"number": 0, "design": "uniform"}, "sampling_round_numbers"),
+        ({"n_draws": 0}, "sampling_round_numbers"),
+        ({"design": "by hand"}, "sampling_round_design"),
+        ({"half_width": 0.0}, "sampling_round_half_width"),
+    ],
+)
+def test_rounds_are_numbered_and_have_a_design(changes: dict, constraint: str) -> None:
+    study = make_study()
+    fields = {"number": 2, "design": "adaptive", "n_draws": 5, "seed": 1, **changes}
+    row = SamplingRound(study=study, drawn_at=timezone.now(), **fields)
+    refused(constraint, row.save)
+
+
+def test_the_launch_is_not_adaptive_and_a_pair_draws_once_a_round() -> None:
+    study = make_study()
+    launch = study.sampling_rounds.get()
+    refused(
+        "sampling_round_adaptive_later",
+        lambda: SamplingRound.objects.filter(pk=launch.pk).update(design="adaptive"),
+    )
+    sample = study.pair_samples.first()
+    assert sample is not None
+    sample.pk = None
+    refused("pair_sample_once", lambda: sample.save(force_insert=True))
 
 
 def test_drawn_items_have_probabilities() -> None:

@@ -192,6 +192,53 @@ def test_the_token_is_not_sent_in_the_clear() -> None:
         ProlificClient("secret", base_url="http://api.example.org/api/v1")
 
 
+def test_the_balance_of_a_workspace(client, server, study_id) -> None:
+    client.study_transition(study_id, "PUBLISH")
+    found = client.balance("workspace")
+    assert (found.available_minor, found.total_minor, found.currency) == (999_400, 10_000_00, "GBP")
+    assert found.at.tzinfo is not None
+
+
+@pytest.mark.parametrize("amount", [None, "12", 1.5, True])
+def test_a_balance_that_is_none_is_said(amount) -> None:
+    body = {"currency_code": "GBP", "total_balance": 1, "available_balance": amount}
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, json=body))
+    with pytest.raises(PanelUnreachable, match="whole number 'available_balance'"):
+        ProlificClient("t", base_url="https://x.example.org", transport=answer).balance("w")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"error": {"status": 400, "detail": "No such study."}}, "No such study."),
+        ({"message": "Bad request", "detail": "No money."}, "No money."),
+        ({"error": "Forbidden"}, "Forbidden"),
+        ({}, "no reason given"),
+        (["strange"], "strange"),
+    ],
+)
+def test_a_refusal_says_why_in_all_its_forms(body, words: str) -> None:
+    answer = httpx.MockTransport(lambda _: httpx.Response(400, json=body))
+    with pytest.raises(PanelRefused, match=words):
+        ProlificClient("t", base_url="https://x.example.org", transport=answer).user()
+
+
+def test_a_subscription_may_come_in_a_list() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        wanted = {"event_type": "e", "target_url": "https://x.example.org/hook"}
+        rows = [{"id": "other", "event_type": "f"}, {"id": "mine", **wanted}]
+        return httpx.Response(201, json={"results": rows}, headers={"X-Hook-Secret": "s"})
+
+    client = ProlificClient(
+        "t", base_url="https://x.example.org", transport=httpx.MockTransport(answer)
+    )
+    client.hook_subscribe(workspace_id="w", event_type="e", target_url="https://x.example.org/hook")
+    assert asked == ["/hooks/subscriptions/", "/hooks/subscriptions/mine/"]
+
+
 def test_no_message_is_ever_sent() -> None:
     assert not [name for name in dir(ProlificClient) if "message" in name]
 

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from django.db.models import Count
 from django.utils import timezone
 from django_tasks import TaskResultStatus, default_task_backend
 
+import estimation.aggregation
 from annotation import science
-from annotation.exceptions import InvalidInput
+from annotation.exceptions import InvalidInput, RunOver
 from annotation.exports import RATING_COLUMNS, csv_lines, rating_rows
 from annotation.models import (
     Aggregation,
@@ -30,9 +32,11 @@ from annotation.services.datasets import concept_matrix_register
 from annotation.services.estimates import (
     QUEUE_LIMIT,
     RUN_LIMIT,
+    estimate_cancel,
     estimate_request,
     estimate_run,
     runs_reap,
+    runs_requeue,
 )
 from annotation.services.studies import NewExplanation, explanations_add, study_launch
 from annotation.tasks import estimate_run_task
@@ -413,6 +417,85 @@ def test_a_waiting_run_whose_task_was_lost_is_given_out_again(
     assert len(default_task_backend.results) == 1
 
 
+# --- cancelling -----------------------------------------------------------------------------------
+
+
+def test_a_waiting_run_is_cancelled_and_its_task_finds_nothing_to_do() -> None:
+    study = make_study()
+    rate_study(study, max_tasks=2)
+    run = estimate_request(study=study, aggregation="majority", enqueue=False)
+    assert estimate_cancel(run=run, actor=study.owner).status == RunStatus.CANCELLED
+    assert run.finished_at is not None
+    event = study.events.last()
+    assert (event.action, event.actor) == ("estimate cancelled", study.owner)
+    assert event.details == {"aggregation": "majority", "run": str(run.public_id)}
+    assert estimate_run(run=run).status == RunStatus.CANCELLED
+    assert not run.estimates.exists()
+    # it keeps nobody from asking again
+    assert estimate_request(study=study, aggregation="majority", enqueue=False) != run
+
+
+def test_a_run_that_is_being_made_stops_at_its_next_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make_study()
+    rate_study(study)
+    monkeypatch.setattr(estimates, "REPORT_EVERY_SECONDS", 0.0)
+    reached = []
+
+    def cancelled_on_the_way(run: EstimateRun, report: scoring.Report) -> scoring.ScoredStudy:
+        def told(stage: str, progress: float) -> None:
+            reached.append(stage)
+            if stage.startswith("scoring explanation 2"):
+                estimate_cancel(run=EstimateRun.objects.get(pk=run.pk), actor=study.owner)
+            report(stage, progress)
+
+        return scoring.study_score(run, told)
+
+    monkeypatch.setattr(estimates, "study_score", cancelled_on_the_way)
+    run = run_now(study, "majority", live=False)
+    assert run.status == RunStatus.CANCELLED
+    assert (run.error, run.stage) == ("", "")
+    assert reached[-1] == "scoring explanation 2 of 4"
+    assert not run.estimates.exists()
+    assert study.events.filter(action="estimate cancelled").count() == 1
+
+
+def test_a_run_cancelled_after_its_last_report_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study = make_study()
+    rate_study(study)
+
+    def slow(run: EstimateRun) -> scoring.ScoredStudy:
+        scored = scoring.study_score(run)
+        estimate_cancel(run=EstimateRun.objects.get(pk=run.pk), actor=study.owner)
+        return scored
+
+    monkeypatch.setattr(estimates, "study_score", slow)
+    run = run_now(study, "majority")
+    assert run.status == RunStatus.CANCELLED
+    assert not run.estimates.exists()
+    assert not run.method_estimates.exists()
+
+
+def test_a_run_that_has_ended_is_not_cancelled() -> None:
+    study = make_study()
+    run = run_now(study, "majority")
+    n_events = study.events.count()
+    with pytest.raises(RunOver, match="is finished already"):
+        estimate_cancel(run=run, actor=study.owner)
+    run.refresh_from_db()
+    assert run.status == RunStatus.FINISHED
+    assert study.events.count() == n_events
+
+
+def test_a_cancelled_run_is_neither_reaped_nor_given_out_again() -> None:
+    study = make_study()
+    run = estimate_request(study=study, aggregation="bragg", enqueue=False)
+    estimate_cancel(run=run, actor=None)
+    later = timezone.now() + 2 * RUN_LIMIT
+    assert (runs_reap(now=later), runs_requeue(now=later)) == (0, 0)
+
+
 # --- what a run keeps -----------------------------------------------------------------------------
 
 
@@ -492,7 +575,12 @@ def test_the_study_s_estimator_scores_what_has_predictions(estimator: str) -> No
 
 
 @pytest.mark.slow
-def test_the_hierarchical_run_keeps_posterior_and_diagnostics() -> None:
+def test_the_hierarchical_run_keeps_posterior_and_diagnostics(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # the same posterior as by the default sampler, without its compilation; the demo's test has it
+    quick = partial(estimation.aggregation.HierarchicalBayes, sampler="kernel")
+    monkeypatch.setattr(estimation.aggregation, "HierarchicalBayes", quick)
     study = make_study(n_inputs=80, inputs_per_pair=40)
     rate_study(study)
     run = run_now(study, "hierarchical", live=False)

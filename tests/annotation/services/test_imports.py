@@ -237,6 +237,7 @@ def test_gold_items_of_emptied_tasks_go_and_the_others_stay() -> None:
         Item.objects.create(
             study=study,
             task=task,
+            round=items[0].round,
             concept=task.concept,
             probe_input=spare,
             position=99,

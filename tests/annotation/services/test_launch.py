@@ -79,6 +79,11 @@ def wants_training(study: Study) -> None:
     QualityPolicy.objects.filter(study=study).update(training_items=3)
 
 
+def add_training_answers(study: Study, n: int) -> None:
+    answers = [NewGoldAnswer("concept 0", index, "present", use="training") for index in range(n)]
+    gold_answers_add(study=study, answers=answers, actor=study.owner)
+
+
 def bad_policy(study: Study) -> None:
     QualityPolicy.objects.filter(study=study).update(items_per_concept=1)
 
@@ -145,6 +150,28 @@ def test_a_failed_check_stops_the_launch(
     with pytest.raises(StudyNotReady, match="cannot be launched yet"):
         launch_require(study=study)
     assert not Item.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("n_there", "mark", "effect", "remedy"),
+    [
+        (0, 2, "Raters would not be trained at all.", "Add 3 known answers for training, or ask"),
+        (1, 2, "pass with 1 right, not 2.", "Add 2 known answers for training, or ask for 1, with"),
+        (2, 2, "see 2, and pass with 2 right.", "Add 1 known answer for training, or ask for 2."),
+    ],
+)
+def test_a_training_that_lacks_items_says_what_raters_would_meet(
+    n_there: int, mark: int, effect: str, remedy: str
+) -> None:
+    study = draft()
+    QualityPolicy.objects.filter(study=study).update(training_items=3, training_pass_mark=mark)
+    add_training_answers(study, n_there)
+    check = checks(study)["training"]
+    assert check.state == CheckState.FAIL
+    assert effect in check.text
+    assert check.remedy.startswith(remedy)
+    add_training_answers(study, 3)
+    assert checks(study)["training"].text == f"3 items, {mark} right answers pass."
 
 
 def test_what_is_only_to_be_looked_at(settings) -> None:

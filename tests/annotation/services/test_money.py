@@ -17,14 +17,8 @@ from annotation.queries.money import (
     places_needed,
     study_spend,
 )
-from annotation.services.money import (
-    bonus_book,
-    bonus_release,
-    commitment_book,
-    commitment_settle,
-    commitment_undo,
-    submission_book,
-)
+from annotation.services.commitments import commitment_book, commitment_settle, commitment_undo
+from annotation.services.payments import bonus_book, bonus_release, submission_book
 from tests.annotation.factories import make_study, rate_study
 from tests.annotation.factories_panels import make_recruitment
 

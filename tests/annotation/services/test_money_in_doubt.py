@@ -18,13 +18,12 @@ from annotation.models import (
 )
 from annotation.queries.money import commitment_open, cost_estimate, ledger_total, places_booked
 from annotation.services.bonuses import bonus_pay, submission_bonus_resolve
-from annotation.services.money import (
-    bonus_book,
+from annotation.services.commitments import (
     commitment_book,
     commitment_late_book,
     commitment_settle,
-    submission_book,
 )
+from annotation.services.payments import bonus_book, submission_book
 from annotation.services.prolific import prolific_approve, prolific_body
 from annotation.services.recruitments import recruitment_set
 from annotation.services.submissions import submissions_reconcile

@@ -3,15 +3,20 @@
 import pytest
 from django.utils import timezone
 
-from annotation.exceptions import InvalidInput
+from annotation.exceptions import InvalidInput, PanelRefused
 from annotation.models import PanelCredential, StudyEvent
 from annotation.services import panel_events, submissions
-from annotation.services.credentials import credential_save, credential_use, webhook_secret_save
+from annotation.services.credentials import (
+    balance_read,
+    credential_save,
+    credential_use,
+    webhook_secret_save,
+)
 from annotation.services.members import member_remove, member_set
 from annotation.services.panel_events import event_store, events_process_waiting
 from annotation.services.submissions import submissions_reconcile_due
 from tests.annotation.factories import make_user
-from tests.annotation.factories_panels import make_recruitment
+from tests.annotation.factories_panels import fake_prolific, make_recruitment
 
 pytestmark = pytest.mark.django_db
 
@@ -95,3 +100,26 @@ def test_one_bad_event_holds_up_no_other(monkeypatch) -> None:
         event.refresh_from_db()
     assert (bad.error, bad.processed_at) == ("KeyError", None)
     assert good.processed_at is not None
+
+
+def test_the_balance_is_kept_with_its_time() -> None:
+    row = make_recruitment()
+    owner = row.study.owner
+    with fake_prolific() as server:
+        server.fake.balance_minor = 1234
+        balance_read(recruitment=row)
+        found = PanelCredential.objects.get(pk=row.credential.pk)
+        assert (found.balance_minor, found.balance_total_minor) == (1234, 1234)
+        assert (found.balance_currency, found.balance_at) == ("GBP", row.credential.balance_at)
+        assert found.balance_at is not None
+        server.fail("balance", 403)
+        with pytest.raises(PanelRefused, match="403"):
+            balance_read(recruitment=row)
+    found.refresh_from_db()
+    assert found.balance_minor == 1234  # as old as its time says
+    credential_save(owner=owner, name="mine", token="of-another-workspace")
+    found.refresh_from_db()
+    assert (found.balance_minor, found.balance_at) == (None, None)
+    row.refresh_from_db()
+    with pytest.raises(InvalidInput, match="workspace_id: store the token again"):
+        balance_read(recruitment=row)

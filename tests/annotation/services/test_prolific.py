@@ -29,8 +29,8 @@ from annotation.recruitment.prolific import LONGEST_WAIT_SECONDS, TIMEOUT, TRIES
 from annotation.recruitment.signature import signature_verify
 from annotation.services.bonuses import bonus_pay
 from annotation.services.credentials import client_for, credential_save, credential_use
+from annotation.services.panel_claims import BUSY
 from annotation.services.prolific import (
-    BUSY,
     prolific_approve,
     prolific_body,
     prolific_draft_create,

@@ -217,6 +217,16 @@ def test_rules_are_changed(client, draft: Study) -> None:
     assert "nobody could get" in refused.content.decode()
 
 
+def test_rules_say_that_the_training_lacks_items(client, draft: Study) -> None:
+    page = url("quality_policy", draft)
+    assert "The training lacks items" not in client.get(page).content.decode()
+    QualityPolicy.objects.filter(study=draft).update(training_items=3, training_pass_mark=2)
+    html = client.get(page).content.decode()
+    assert "The training lacks items" in html
+    assert "3 training items asked for, 0 there. Raters would not be trained at all." in html
+    assert "Add 3 known answers for training" in html
+
+
 def test_rules_of_a_launched_study_stay_but_for_those_that_say_who_is_looked_at(
     client, study: Study
 ) -> None:

@@ -20,6 +20,7 @@ from annotation.models import (
 )
 from annotation.services.credentials import credential_save
 from annotation.services.prolific import prolific_draft_create, prolific_publish
+from annotation.services.prolific_states import panel_request_send
 from annotation.services.submissions import submissions_reconcile
 from tests.annotation.factories import make_study, make_user
 from tests.annotation.factories_panels import (
@@ -173,6 +174,47 @@ def test_publishing_asks_first_and_happens_once(owner, row, server) -> None:
         assert answer.status_code == 200
     assert server.count("transition") == 1
     assert LedgerEntry.objects.count() == 1
+
+
+def test_the_balance_is_read_when_it_is_asked_for(owner, row, server) -> None:
+    assert "balance has not been read yet" in text(owner.get(url(row)))
+    assert server.requests == []
+    server.fake.balance_minor = 400
+    said = text(post(owner, row, "recruitment_action", action="balance"))
+    assert "Available at Prolific: 4.00 GBP." in said
+    assert "The workspace had 4.00 GBP to spend on" in said
+    post(owner, row, "recruitment_action", action="draft")
+    asked = text(post(owner, row, "recruitment_action", action="publish"))
+    assert "The workspace had less than this" in asked
+    PanelCredential.objects.update(balance_currency="USD")
+    asked = text(post(owner, row, "recruitment_action", action="publish"))
+    assert "pays in USD, but the study counts in GBP" in asked
+    assert server.count("balance") == 1
+
+
+def test_closing_says_on_the_page_what_the_panel_still_has_to_do(server) -> None:
+    row = make_published(server)
+    client = Client()
+    client.force_login(row.study.owner)
+    address = reverse("researcher:study_status", args=[row.study.slug])
+    assert "Prolific is asked to do the same" in text(
+        client.post(address, {"action": "close"}, follow=True)
+    )
+    page = text(client.get(url(row)))
+    assert "The study was closed here on" in page
+    assert "Prolific is asked to stop as well, in the background." in page
+    assert "No worker is running" in page
+    server.fail("transition", 400)
+    panel_request_send(request=row.panel_request)
+    page = text(client.get(url(row)))
+    assert "but has not done so yet. It is asked again after" in page
+    assert "Prolific refused POST" in page
+    assert server.count("transition") == 2  # looking asks nothing
+    panel_request_send(request=row.panel_request)
+    assert "Stopped there when the study was closed here" in text(client.get(url(row)))
+    log = text(client.get(reverse("researcher:study_log", args=[row.study.slug])))
+    assert "the panel has not followed yet" in log
+    assert "stopped at the panel" in log
 
 
 def test_the_cap_is_said_before_and_held_after(row, server) -> None:

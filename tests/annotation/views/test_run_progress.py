@@ -5,10 +5,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.models import EstimateRun, RunStatus
+from annotation.models import EstimateRun, Role, RunStatus, StudyMember
 from annotation.services.estimates import estimate_request
 from annotation.services.jobs import worker_beat
-from tests.annotation.factories import make_study, rate_study
+from tests.annotation.factories import make_study, make_user, rate_study
 
 pytestmark = pytest.mark.django_db
 
@@ -51,3 +51,35 @@ def test_a_poll_sees_that_a_run_went_on(client: Client) -> None:
     assert client.get(url, headers={"if-none-match": first}).status_code == 304
     EstimateRun.objects.filter(pk=run.pk).update(stage="scoring", progress=0.5)
     assert client.get(url, headers={"if-none-match": first}).status_code == 200
+
+
+def test_a_run_under_way_is_cancelled_with_a_button(client: Client) -> None:
+    study = make_study(aggregation="bragg", estimator="importance_weighted")
+    run = estimate_request(study=study, aggregation="bragg", enqueue=False)
+    page_url = reverse("researcher:study", args=[study.slug])
+    url = reverse("researcher:estimate_cancel", args=[study.slug])
+    viewer = make_user()
+    StudyMember.objects.create(study=study, user=viewer, role=Role.VIEWER)
+    client.force_login(viewer)
+    assert "Cancel this run" not in client.get(page_url).content.decode()
+    assert client.post(url, {"run": run.public_id}).status_code == 403
+    client.force_login(make_user())
+    assert client.post(url, {"run": run.public_id}).status_code == 404
+    client.force_login(study.owner)
+    html = client.get(page_url).content.decode()
+    assert f'form="run-cancel" name="run" value="{run.public_id}"' in html
+    assert client.get(url).status_code == 405
+    after = client.post(url, {"run": run.public_id}, follow=True).content.decode()
+    run.refresh_from_db()
+    assert run.status == RunStatus.CANCELLED
+    assert "The last run was cancelled" in after
+    assert "Cancel this run" not in after
+    # too late, of another study, or no id at all: a sentence, and nothing happens
+    again = client.post(url, {"run": run.public_id}, follow=True).content.decode()
+    assert "is cancelled already" in again
+    other = estimate_request(study=make_study(), aggregation="bragg", enqueue=False)
+    for wrong in (other.public_id, "one", ""):
+        answer = client.post(url, {"run": wrong}, follow=True).content.decode()
+        assert "This study has no such run" in answer
+    other.refresh_from_db()
+    assert other.status == RunStatus.QUEUED

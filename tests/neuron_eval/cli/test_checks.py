@@ -1,5 +1,6 @@
 """``neuron-eval sanity``, ``meta``, ``agreement`` and ``metrics``."""
 
+import functools
 import json
 
 import numpy as np
@@ -11,6 +12,7 @@ from neuron_eval.cli.options import OptionError
 from neuron_eval.errors import NeuronEvalError
 from neuron_eval.matrix_files import read_matrix
 from neuron_eval.registry import METRICS
+from neuron_eval.sanity import published
 from neuron_eval.sanity.experimental import run_sanity_checks
 from neuron_eval.scoring import score_metrics
 
@@ -33,7 +35,10 @@ def test_theoretical(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_published(run, tmp_path):
+def test_published(run, tmp_path, monkeypatch):
+    # one draw of the imitation instead of ten; its standard error is .0008, five are allowed
+    quick = functools.partial(published.compare_with_published, n_draws=1)
+    monkeypatch.setattr(published, "compare_with_published", quick)
     output = tmp_path / "published.json"
     done = run("sanity", "theoretical", "--published", "-o", output)
     assert "189 of 240 published cells agree" in done.output
@@ -44,7 +49,7 @@ def test_published(run, tmp_path):
         if (row["metric"], row["gamma"], row["test"]) == ("auroc", 0.499, "extra")
     ]  # fmt: skip
     assert cell["published"] == -0.7562
-    assert cell["faithful"] == pytest.approx(-0.756, abs=0.002)
+    assert cell["faithful"] == pytest.approx(-0.756, abs=0.004)
     assert cell["exact"] == pytest.approx(-0.498, abs=0.0001)
 
 

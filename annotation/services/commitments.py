@@ -1,7 +1,4 @@
-"""The ledger: entries are only ever added, each key once, and never beyond the study's cap.
-
-Every booking locks the study's row first, so that no two of them see the same room under the cap.
-"""
+"""What places may cost: booked before a panel is told of them, released when they no longer may."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,12 +7,10 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.exceptions import InvalidInput, SpendingCapPassed
+from annotation.exceptions import InvalidInput
 from annotation.models import (
-    BonusState,
     LedgerEntry,
     LedgerKind,
-    PanelBonus,
     PanelSubmission,
     Recruitment,
     Study,
@@ -26,13 +21,11 @@ from annotation.queries.money import (
     UNDO,
     commitment_open,
     late_booked,
-    ledger_total,
-    minor,
     place_cost,
-    place_fee,
     places_booked,
 )
 from annotation.services.audit import study_event_record
+from annotation.services.ledger import cap_require, entry_book, entry_number
 from annotation.services.locks import lock
 
 #: The panel's word for a study that takes no new raters.
@@ -83,12 +76,12 @@ def commitment_book(
     if new <= 0 or not place_cost(row):
         return 0
     amount = new * place_cost(row)
-    _cap_require(study, amount, f"{new} places")
-    _book(
+    cap_require(study, amount, f"{new} places")
+    entry_book(
         study,
         LedgerKind.COMMITMENT,
         amount,
-        key=f"commitment:{row.pk}:{_number(row, LedgerKind.COMMITMENT)}",
+        key=f"commitment:{row.pk}:{entry_number(row, LedgerKind.COMMITMENT)}",
         recruitment=row,
         actor=actor,
         note=f"{new} places, {places} in all",
@@ -120,11 +113,11 @@ def commitment_undo(
     amount = min(surplus * place_cost(row), commitment_open(row))
     if amount <= 0:
         return
-    _book(
+    entry_book(
         study,
         LedgerKind.RELEASE,
         -amount,
-        key=f"{UNDO}{row.pk}:{_number(row, LedgerKind.RELEASE)}",
+        key=f"{UNDO}{row.pk}:{entry_number(row, LedgerKind.RELEASE)}",
         recruitment=row,
         actor=actor,
         note=f"the panel refused {surplus} places",
@@ -186,9 +179,9 @@ def commitment_late_book(
     chosen = late + waiting[:n_short]
     if not chosen:
         return []
-    _cap_require(study, len(chosen) * cost, f"{len(chosen)} submissions without a booked place")
+    cap_require(study, len(chosen) * cost, f"{len(chosen)} submissions without a booked place")
     for submission in chosen:
-        _book(
+        entry_book(
             study,
             LedgerKind.COMMITMENT,
             cost,
@@ -225,7 +218,7 @@ def commitment_late_undo(
     paid = SubmissionStatus.APPROVED
     for submission in row.submissions.filter(pk__in=[one.pk for one in submissions]):
         if submission.pk in booked and submission.status != paid:
-            _book(
+            entry_book(
                 study,
                 LedgerKind.RELEASE,
                 -place_cost(row),
@@ -276,196 +269,12 @@ def commitment_settle(*, recruitment: Recruitment, as_of: datetime) -> int:
     surplus = commitment_open(row) - unpaid * place_cost(row)
     if surplus <= 0:
         return 0
-    _book(
+    entry_book(
         study,
         LedgerKind.RELEASE,
         -surplus,
-        key=f"settle:{row.pk}:{_number(row, LedgerKind.RELEASE)}",
+        key=f"settle:{row.pk}:{entry_number(row, LedgerKind.RELEASE)}",
         recruitment=row,
         note=f"the panel's study is {row.panel_status.lower()}, {unpaid} may still be paid",
     )
     return surplus
-
-
-@transaction.atomic
-def submission_book(*, submission: PanelSubmission) -> bool:
-    """Book the reward and the fee of a submission that the panel approved, once.
-
-    Parameters
-    ----------
-    submission : PanelSubmission
-        Any; unless the panel says that it is approved, nothing is booked.
-
-    Returns
-    -------
-    bool
-        Whether it was booked now. What the panel has paid is booked even beyond the cap, for the
-        ledger says what is so; the commitment for the place covers it.
-    """
-    if submission.status != SubmissionStatus.APPROVED:
-        return False
-    key = f"reward:{submission.pk}"
-    if LedgerEntry.objects.filter(key=key).exists():
-        return False
-    row = Recruitment.objects.get(pk=submission.recruitment_id)
-    if not row.reward_minor:
-        return False
-    study = lock(Study.objects.all(), pk=row.study_id)
-    if LedgerEntry.objects.filter(key=key).exists():
-        return False  # booked while this waited for the lock
-    covered = min(place_cost(row), commitment_open(row))
-    if covered > 0:
-        _book(
-            study,
-            LedgerKind.RELEASE,
-            -covered,
-            key=f"place:{submission.pk}",
-            recruitment=row,
-            submission=submission,
-            note="the place is paid",
-        )
-    _book(
-        study, LedgerKind.REWARD, row.reward_minor, key=key, recruitment=row, submission=submission
-    )
-    if fee := place_fee(row):
-        _book(
-            study,
-            LedgerKind.FEE,
-            fee,
-            key=f"fee:{submission.pk}",
-            recruitment=row,
-            submission=submission,
-        )
-    return True
-
-
-@transaction.atomic
-def bonus_book(
-    *, submission: PanelSubmission, amount_minor: int, key: str, actor: AbstractBaseUser
-) -> tuple[PanelBonus, bool]:
-    """Book a bonus and the fee on it, before it is paid.
-
-    Parameters
-    ----------
-    submission : PanelSubmission
-        Whose work it is for.
-    amount_minor : int
-        At least 1.
-    key : str
-        The same key is one bonus, however often it is asked for.
-    actor : User
-        Who pays it.
-
-    Returns
-    -------
-    tuple of (PanelBonus, bool)
-        The bonus, and whether it was booked now.
-
-    Raises
-    ------
-    InvalidInput
-        When nobody knows yet whether another bonus of the submission was paid.
-    SpendingCapPassed
-        When it would pass the cap; nothing is booked.
-    """
-    row = Recruitment.objects.get(pk=submission.recruitment_id)
-    study = lock(Study.objects.all(), pk=row.study_id)
-    existing = PanelBonus.objects.filter(key=key).first()
-    if existing is not None:
-        return existing, False
-    if PanelBonus.objects.filter(submission=submission, state=BonusState.UNCERTAIN).exists():
-        raise InvalidInput(
-            f"submission: it is uncertain whether an earlier bonus for {submission.submission_id} "
-            "was paid; look at Prolific, and say here which it is, before you pay another one."
-        )
-    fee = place_fee(row, amount_minor)
-    _cap_require(study, amount_minor + fee, "the bonus and its fee")
-    bonus = PanelBonus.objects.create(
-        submission=submission, amount_minor=amount_minor, key=key, actor_id=actor.pk
-    )
-    for kind, amount in ((LedgerKind.BONUS, amount_minor), (LedgerKind.FEE, fee)):
-        if amount:
-            _book(
-                study,
-                kind,
-                amount,
-                key=f"bonus:{bonus.pk}:{kind.value}",
-                recruitment=row,
-                submission=submission,
-                actor=actor,
-                note="bonus" if kind == LedgerKind.BONUS else "fee on a bonus",
-            )
-    return bonus, True
-
-
-@transaction.atomic
-def bonus_release(*, bonus: PanelBonus, note: str = "the panel refused the bonus") -> None:
-    """Release a bonus that was not paid.
-
-    Parameters
-    ----------
-    bonus : PanelBonus
-        Booked before; releasing it again changes nothing.
-    note : str
-        Why, for the ledger.
-    """
-    submission = PanelSubmission.objects.get(pk=bonus.submission_id)
-    row = Recruitment.objects.get(pk=submission.recruitment_id)
-    study = lock(Study.objects.all(), pk=row.study_id)
-    key = f"bonus:{bonus.pk}:release"
-    if LedgerEntry.objects.filter(key=key).exists():
-        return
-    amount = bonus.amount_minor + place_fee(row, bonus.amount_minor)
-    _book(
-        study,
-        LedgerKind.RELEASE,
-        -amount,
-        key=key,
-        submission=submission,
-        actor=bonus.actor,
-        note=note,
-    )
-
-
-def _cap_require(study: Study, amount: int, what: str) -> None:
-    cap, booked = study.spending_cap_minor, ledger_total(study)
-    if cap is None:
-        raise SpendingCapPassed(
-            f"spending_cap_minor: the study {study.title!r} has no spending cap, and nothing is "
-            "paid for without one; set what it may cost in all."
-        )
-    if booked + amount > cap:
-        currency = study.currency
-        raise SpendingCapPassed(
-            f"{what} cost {minor(amount, currency)}, but of the cap of {minor(cap, currency)} only "
-            f"{minor(max(0, cap - booked), currency)} are left; raise the cap or plan for less."
-        )
-
-
-def _number(recruitment: Recruitment, kind: LedgerKind) -> int:
-    """Number the entries of a kind from 1; the study's lock keeps others from the same number."""
-    return LedgerEntry.objects.filter(recruitment=recruitment, kind=kind).count() + 1
-
-
-def _book(
-    study: Study,
-    kind: LedgerKind,
-    amount: int,
-    *,
-    key: str,
-    recruitment: Recruitment | None = None,
-    submission: PanelSubmission | None = None,
-    actor: AbstractBaseUser | None = None,
-    note: str = "",
-) -> None:
-    LedgerEntry.objects.create(
-        study=study,
-        recruitment=recruitment,
-        participation_id=None if submission is None else submission.participation_id,
-        kind=kind,
-        amount_minor=amount,
-        currency=study.currency,
-        key=key,
-        note=note,
-        actor_id=None if actor is None else actor.pk,
-    )
