@@ -110,8 +110,8 @@ def model_assisted_correlation(
     doubt about raters and calibration. The sampling variance is that of f_i (c_i - p_i), f the
     influence of a label on rho, for labels c imputed from `g`: that counts the doubt about labels,
     once. Were the label model right, the variance of f_i (g_i - p_i) would do, because ratings move
-    g from p by as much as they tell; it is not always: on the digits such intervals covered 84%,
-    these 92% (``benchmarks/interval_coverage.py``; docs/estimates.md has the figures).
+    g from p by as much as they tell; it is not always: on the digits such intervals covered 85%,
+    these 93% (``benchmarks/interval_coverage.py``; docs/estimates.md has the figures).
 
     Parameters
     ----------
