@@ -4,12 +4,19 @@ import tempfile
 from pathlib import Path
 
 from neuronjury.settings.base import *  # noqa: F403
-from neuronjury.settings.base import NEURONJURY_THROTTLES
+from neuronjury.settings.base import DATABASES, NEURONJURY_THROTTLES
 
 SECRET_KEY = "only-for-tests"  # noqa: S105
 NEURONJURY_ENCRYPTION_KEYS = ["only-for-tests-too"]
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
 DATA_DIR = Path(tempfile.mkdtemp(prefix="neuronjury-test-"))
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file, as in use. In memory the browser tests' server would share one connection with the
+    # test, and whoever comes second finds "table is locked" at once instead of waiting.
+    DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "tests.sqlite3"}
+    DATABASES["default"]["OPTIONS"]["init_command"] = (
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+    )
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
