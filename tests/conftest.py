@@ -61,6 +61,10 @@ def django_db_setup(django_db_setup: Any, django_db_blocker: Any) -> None:
     That is done with DELETE, which the ledger's triggers refuse; PostgreSQL truncates. The test of
     the triggers makes them itself.
     """
+    tested = connection.settings_dict["TEST"]["NAME"]
+    if connection.vendor == "sqlite" and connection.settings_dict["NAME"] != tested:
+        msg = "no chosen test has the mark django_db, so no test database was made"
+        raise pytest.UsageError(msg)
     with django_db_blocker.unblock():
         if connection.vendor == "sqlite":
             with connection.cursor() as cursor:

@@ -284,7 +284,7 @@ def study_redundancy_raise(*, study: Study, redundancy: int, actor: AbstractBase
     before, row.redundancy = row.redundancy, redundancy
     items = Item.objects.filter(study=row)
     n_gold = items.exclude(gold_value="").count()
-    _budget_require(row, items.count() - n_gold, n_gold)
+    _budget_require(row, items.count() - n_gold, n_gold, lowest=before + 1)
     row.save(update_fields=["redundancy"])
     study_event_record(
         study=row, action="redundancy raised", actor=actor, before=before, after=redundancy
@@ -293,13 +293,14 @@ def study_redundancy_raise(*, study: Study, redundancy: int, actor: AbstractBase
     return row
 
 
-def _budget_require(study: Study, n_items: int, n_gold: int) -> None:
+def _budget_require(study: Study, n_items: int, n_gold: int, *, lowest: int = 1) -> None:
+    """Refuse a study that its budget does not pay for; redundancy may be chosen from `lowest`."""
     n_asked = n_items + n_gold
     need, budget = n_asked * study.redundancy, study.rating_budget
     if need <= budget:
         return
     ways = [f"raise rating_budget to {need}"]
-    if budget // n_asked >= 1:
+    if budget // n_asked >= lowest:
         ways.append(f"lower redundancy to {budget // n_asked}")
     fewer = study.inputs_per_pair * budget // need
     if study.status == StudyStatus.DRAFT and fewer >= 1:

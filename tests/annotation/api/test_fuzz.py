@@ -2,13 +2,15 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import schemathesis
 from django.conf import settings as django_settings
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
-from django.db import transaction
+from django.db import close_old_connections, transaction
 from django.test import override_settings
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import (
@@ -35,17 +37,41 @@ schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", get_wsgi_app
 schema.config.phases.coverage.enabled = False
 
 
+@contextmanager
+def _connection_kept() -> Iterator[None]:
+    """Let no request close the connection whose transaction holds the world.
+
+    What Django's test client does; schemathesis brings its own.
+    """
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        for signal in signals:
+            signal.connect(close_old_connections)
+
+
 @pytest.fixture(scope="module")
 def asker(django_db_setup, django_db_blocker) -> Iterator[tuple[World, str, Iterator[int]]]:
     """One world for all operations: nothing that is done to it lasts."""
     with (
         django_db_blocker.unblock(),
+        _connection_kept(),
         override_settings(NEURONJURY_DATASET_ROOTS=[django_settings.DATA_DIR]),
         transaction.atomic(),
     ):
         world = World()
         yield world, make_token(world.study.owner)[1], itertools.count()
         transaction.set_rollback(True)
+
+
+@pytest.mark.django_db
+def test_operations_are_found() -> None:
+    """There is something to fuzz; and pytest-django makes the database, which it sees asked for."""
+    operations = list(schema.get_all_operations())
+    assert len(operations) >= 80
 
 
 @schema.parametrize()

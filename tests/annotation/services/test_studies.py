@@ -440,7 +440,11 @@ def test_redundancy_only_rises_and_within_the_budget() -> None:
     for redundancy in (4, 2, 101):
         with pytest.raises(InvalidInput, match=f"redundancy: {redundancy} is not above"):
             study_redundancy_raise(study=study, redundancy=redundancy, actor=study.owner)
-    with pytest.raises(BudgetTooSmall, match=f"rating_budget is {4 * n_items}"):
+    with pytest.raises(BudgetTooSmall, match=f"rating_budget is {4 * n_items}") as caught:
         study_redundancy_raise(study=study, redundancy=5, actor=study.owner)
+    assert "lower redundancy" not in str(caught.value)  # 4 is what it has
+    Study.objects.filter(pk=study.pk).update(rating_budget=5 * n_items)
+    with pytest.raises(BudgetTooSmall, match="or lower redundancy to 5"):
+        study_redundancy_raise(study=study, redundancy=6, actor=study.owner)
     study.refresh_from_db()
     assert study.redundancy == 4
