@@ -24,7 +24,12 @@ from rich.table import Table
 from estimation.checks import EstimationError
 from estimation.laboratory.curves import BUDGETS, REDUNDANCIES, cost_curves, run_studies
 from estimation.laboratory.methods import METHODS
-from estimation.laboratory.report import coverage_report, error_report, savings_report
+from estimation.laboratory.report import (
+    coverage_report,
+    error_report,
+    ordering_report,
+    savings_report,
+)
 from estimation.laboratory.settings import cifar_settings, simulated_settings
 
 #: Uniform draws with majority votes need more than the default budgets in the published settings.
@@ -88,6 +93,7 @@ def main() -> None:
         tables = [
             *error_report(curves),
             coverage_report(curves),
+            *([ordering] if (ordering := ordering_report(studies)) else []),
             *savings_report(studies, target=0.275 if arguments.ladder else None, by=by),
         ]
     except EstimationError as error:

@@ -71,7 +71,7 @@ def curves(
     """
     from estimation.laboratory.curves import cost_curves
     from estimation.laboratory.figures import plot_curves, save_figure
-    from estimation.laboratory.report import coverage_report, error_report
+    from estimation.laboratory.report import coverage_report, error_report, ordering_report
 
     studies = _studies(
         out, data, setting, method, budgets, redundancies, seeds, pairs, inputs, jobs
@@ -81,6 +81,8 @@ def curves(
     write_table(table, out / "curves.csv")
     for title, part in (*error_report(table), coverage_report(table)):
         show_table(part, title)
+    if ordering := ordering_report(studies):
+        show_table(ordering[1], ordering[0])
     for kind in ("ratings", "inputs", "ratings_per_input"):
         try:
             figure = plot_curves(table, kind=kind)

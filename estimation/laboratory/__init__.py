@@ -6,5 +6,6 @@
 - ``methods``                 the table of methods
 - ``curves``                  runs all of it in parallel; error, coverage, width at each budget
 - ``savings``                 ratings needed for an error, and savings, with intervals
+- ``ordering``                how often two explanations are put in the right order
 - ``figures``, ``report``     the paper's two figures, the cost curve, tables for people
 """

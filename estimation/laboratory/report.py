@@ -8,6 +8,7 @@ import pandas as pd
 
 from estimation.laboratory.curves import best_redundancy
 from estimation.laboratory.methods import PRIOR_ALONE
+from estimation.laboratory.ordering import CONFIDENCE, DIFFERENCE, ordering_table
 from estimation.laboratory.savings import (
     PUBLISHED_LADDER,
     PUBLISHED_TARGET,
@@ -74,6 +75,47 @@ def coverage_report(curves: pd.DataFrame) -> tuple[str, pd.DataFrame]:
             row[str(method)] = f"{part['coverage'].mean():.2f} ±{part['half_width'].mean():.2f}"
         rows.append(row)
     return "coverage of 95% intervals, and ± their mean half width", pd.DataFrame(rows)
+
+
+def ordering_report(
+    studies: pd.DataFrame, *, most_ratings: int = 200
+) -> tuple[str, pd.DataFrame] | None:
+    """Make a table of how often two explanations that differ by .05 are put in the right order.
+
+    Parameters
+    ----------
+    studies : DataFrame
+        As of `estimation.laboratory.curves.run_studies`.
+    most_ratings : int
+        The largest budget up to here is shown.
+
+    Returns
+    -------
+    title : str
+    table : DataFrame
+        A row a setting, a column a method, at the redundancy that does best: share in the right
+        order with its 95% interval, and the share that is also told apart with 95% probability.
+        None without a budget that small.
+    """
+    budgets = studies.loc[studies["budget"] <= most_ratings, "budget"]
+    if studies["pair"].nunique() < 2 or budgets.max() == 0 or budgets.empty:
+        return None
+    table = ordering_table(studies[studies["budget"].isin([0, budgets.max()])])
+    best = table.loc[table.groupby(["setting", "method"], sort=False)["right"].idxmax()]
+    rows = []
+    for setting, group in best.groupby("setting", sort=False):
+        row: dict[str, str] = {"setting": str(setting)}
+        for part in group.to_dict("records"):
+            told = "" if np.isnan(part["told_apart"]) else f", {part['told_apart']:.2f}"
+            row[str(part["method"])] = (
+                f"{part['right']:.3f} ({part['right_lower']:.3f}-{part['right_upper']:.3f}){told}"
+            )
+        rows.append(row)
+    title = (
+        f"share of two explanations {DIFFERENCE:g} apart in the right order at {budgets.max()} "
+        f"ratings each, and told apart with {CONFIDENCE:.0%} probability"
+    )
+    return title, pd.DataFrame(rows).fillna("")
 
 
 def savings_report(

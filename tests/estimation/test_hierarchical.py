@@ -386,13 +386,10 @@ def test_nothing_but_cannot_tell():
         HierarchicalBayes().fit(ratings, 0.5)
 
 
-def test_unknown_concept_rater_and_input(fitted):
-    model, ratings, prior, _, _ = fitted
+def test_unknown_concept_and_input(fitted):
+    model, _, prior, _, _ = fitted
     with pytest.raises(RatingsError, match="concept: 'zebra' was not in the fit"):
         model.concept_draws("zebra", prior[0])
-    own = ratings[ratings["concept"] == 0].head(2)
-    with pytest.raises(RatingsError, match="rater 'nobody' was not in the fit"):
-        model.concept_draws(0, prior[0], own.assign(rater=["nobody", "none"]))
     with pytest.raises(RatingsError, match="outside the probe dataset"):
         model.concept_draws(0, prior[0][:3])
 
