@@ -17,12 +17,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from estimation.checks import EstimationError, FloatArray, finite_vector, standardized
 from estimation.correlation import importance_weighted_correlation, variance_of_mean
 from estimation.imputation import DEFAULT_IMPUTATIONS, impute_labels
-from estimation.model_correlation import checked_rows, model_assisted_correlation
+from estimation.model_correlation import (
+    checked_rows,
+    clipped_note,
+    model_assisted_correlation,
+)
 from estimation.sampling import Draw
 from estimation.score_estimate import (
     ScoreEstimate,
@@ -45,10 +49,14 @@ class _Settings:
 
 @dataclass(frozen=True)
 class _Part:
-    """Estimates of one concept: covariance with the neuron, variance, and influences on both."""
+    """Estimates of one concept: covariance with the neuron, variance, and influences on both.
+
+    `clipped` says of which labellings the estimated share of positives left (0, 1).
+    """
 
     covariance: FloatArray
     variance: FloatArray
+    clipped: NDArray[np.bool_]
     covariance_influence: FloatArray
     variance_influence: FloatArray
     draw: Draw
@@ -123,13 +131,16 @@ def linear_explanation_correlation(
     if len({rows.shape[0] for rows in posteriors}) > 1:
         msg = "g: concepts have different numbers of posterior draws; use the same draws for all"
         raise EstimationError(msg)
-    predicted = (
-        [None] * b.size
-        if prediction is None
-        else [
+    predicted: list[FloatArray | None] = [None] * b.size
+    if prediction is not None:
+        predicted = [
             checked_rows(rows, scaled.size, f"prediction[{j}]") for j, rows in enumerate(prediction)
         ]
-    )
+    weights = [draw.weights for draw in draws]
+    n_effective = min(effective_draws(w) for w in weights)
+    n_rated = sum(int(draw.unique_indices.size) for draw in draws)
+    if prediction is None and (note := _same_activation(scaled, draws)):
+        return undefined_score("linear", level, n_effective, n_rated, (note,))
     parts = [
         _part(scaled, draws[j], posteriors[j], predicted[j], settings, j) for j in range(b.size)
     ]
@@ -137,10 +148,15 @@ def linear_explanation_correlation(
     numerator = sum(b[j] * part.covariance for j, part in enumerate(parts))
     variance = np.einsum("j,mjl,l->m", b, cross, b)
     variance += sum(b[j] ** 2 * part.variance for j, part in enumerate(parts))
-    weights = [draw.weights for draw in draws]
-    n_effective = min(effective_draws(w) for w in weights)
-    n_rated = sum(int(draw.unique_indices.size) for draw in draws)
     notes = [f"concept {j}: {note}" for j, w in enumerate(weights) for note in weight_warnings(w)]
+    notes += [
+        f"concept {j}: {clipped_note(float(part.clipped.mean()))}"
+        for j, part in enumerate(parts)
+        if b[j] and part.clipped.mean() > 0.05
+    ]
+    # the variance of a share that was moved back into (0, 1) is made up; with no other, so is all
+    if np.mean(np.all([parts[j].clipped for j in np.flatnonzero(b)], axis=0)) > 0.5:
+        return undefined_score("linear", level, n_effective, n_rated, tuple(notes))
     usable = variance > 1e-12
     if not usable.any():
         notes.append("the estimated variance of the explanation is zero; rate more inputs")
@@ -183,6 +199,20 @@ def _single(
     return importance_weighted_correlation(activation, draw, rows[:, draw.indices], **options)
 
 
+def _same_activation(scaled: FloatArray, draws: Sequence[Draw]) -> str:
+    """Say which concept's sample has one activation only, and so no score; empty if none."""
+    for j, draw in enumerate(draws):
+        if draw.n_inputs != scaled.size:
+            continue  # `_part` says so
+        sampled = scaled[draw.indices]
+        if sampled.min() == sampled.max():
+            return (
+                f"concept {j}: all sampled inputs have the same activation, so the sample has no "
+                "score; rate more inputs"
+            )
+    return ""
+
+
 def _part(
     scaled: FloatArray,
     draw: Draw,
@@ -213,7 +243,9 @@ def _part(
         # moments by probabilities, sampling variance by labels: `model_assisted_correlation`
         moved = rows[:, draw.indices][used] - p[:, draw.indices]
         mu = p.mean(axis=1, keepdims=True) + np.mean(relative * moved, axis=1, keepdims=True)
-        mu = np.clip(mu, 0.5 / scaled.size, 1 - 0.5 / scaled.size)
+        inside = np.clip(mu, 0.5 / scaled.size, 1 - 0.5 / scaled.size)
+        clipped = (inside != mu)[:, 0]
+        mu = inside
         covariance = p @ scaled / scaled.size + np.mean(relative * sampled * moved, axis=1)
         residual = labels - p[:, draw.indices]
         off = residual - np.mean(relative * residual, axis=1, keepdims=True)
@@ -221,6 +253,7 @@ def _part(
         covariance_influence -= np.mean(relative * covariance_influence, axis=1, keepdims=True)
     else:
         mu = np.mean(relative * labels, axis=1, keepdims=True)
+        clipped = np.zeros(m, dtype=bool)
         off = labels - mu
         # divided by the weighted deviation of the activations, whose value over all inputs is 1:
         # that takes the sample's luck with large activations out
@@ -234,6 +267,7 @@ def _part(
     return _Part(
         covariance,
         mu[:, 0] * (1 - mu[:, 0]),
+        clipped,
         relative * covariance_influence,
         relative * (1 - 2 * mu) * off,
         draw,

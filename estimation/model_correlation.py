@@ -75,7 +75,7 @@ def posterior_correlation(
     lower, median, upper = np.quantile(scores, [(1 - level) / 2, 0.5, (1 + level) / 2])
     notes = []
     if clipped > 0.05:
-        notes.append(_clipped_note(clipped))
+        notes.append(clipped_note(clipped))
     return ScoreEstimate(
         float(median),
         float(lower),
@@ -171,7 +171,7 @@ def model_assisted_correlation(
     n_rated = int(draw.unique_indices.size)
     notes = weight_warnings(weights)
     if clipped > 0.05:
-        notes.append(_clipped_note(clipped))
+        notes.append(clipped_note(clipped))
     if clipped > 0.5:
         return undefined_score("model_assisted", level, n_effective, n_rated, tuple(notes))
     safe_mu = np.clip(mu, 0.5 / n, 1 - 0.5 / n)
@@ -249,7 +249,8 @@ def checked_rows(values: ArrayLike, n_inputs: int, name: str) -> FloatArray:
     return rows
 
 
-def _clipped_note(share: float) -> str:
+def clipped_note(share: float) -> str:
+    """Say in what share of the draws the estimated share of positives left (0, 1)."""
     return (
         f"in {share:.0%} of the draws the estimated share of positives left (0, 1): the concept is "
         "too rare for this sample; rate more inputs"

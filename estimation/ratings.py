@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from estimation.checks import EstimationError
+
 REQUIRED_COLUMNS = ("item", "rater", "rating")
 
 
-class RatingsError(ValueError):
+class RatingsError(EstimationError):
     """Raised when a ratings table cannot be used as it is."""
 
 

@@ -163,7 +163,8 @@ def estimate_from_imputations(
         Effective number of draws; the t-distributions have two degrees of freedom less.
     n_inputs_rated : int
         Distinct inputs rated; with fewer than `FEW_INPUTS` the interval is [-1, 1], because two
-        points always lie on a line and say nothing of their variance.
+        points always lie on a line and say nothing of their variance. So it is where a variance is
+        infinite.
     estimator : str
         Name.
     warnings : list of str
@@ -182,6 +183,13 @@ def estimate_from_imputations(
             *warnings,
             f"only {n_inputs_rated} distinct inputs, too few for an interval: rate {FEW_INPUTS}",
         ]
+    elif not np.isfinite(error):
+        lower, upper = -1.0, 1.0
+        note = (
+            "chance decided a single draw, all others were certain, so the sample does not say how "
+            "far off it is: draw more inputs, or with replacement"
+        )
+        warnings = [*warnings, note]
     else:
         lower, upper = mixture_interval(
             scores, variances, level=level, degrees_of_freedom=max(n_effective - 2, 1.0)

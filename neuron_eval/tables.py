@@ -41,10 +41,15 @@ def read_table(source: Path) -> pd.DataFrame:
     Raises
     ------
     MatrixFileError
-        If the file is missing, empty or cannot be read.
+        If the file is missing, empty or cannot be read, or its name ends otherwise.
     """
     if not source.is_file():
         raise MatrixFileError(f"{source}: no such file; correct the path.")
+    if source.suffix != ".parquet" and source.suffix not in DELIMITERS:
+        raise MatrixFileError(
+            f"{source}: found a name that ends in {source.suffix!r}, expected "
+            f"{', '.join(DELIMITERS)} or .parquet."
+        )
     if source.suffix == ".parquet":
         try:
             table: pd.DataFrame = needs_pyarrow(lambda: pd.read_parquet(source))

@@ -63,6 +63,9 @@ SECTIONS = (
     ),
 )
 
+#: Fields that the form asks for in other units than the services take.
+FORM_NAMES = {"spending_cap_minor": "spending_cap", "lease_seconds": "lease_minutes"}
+
 
 class StudyForm(forms.ModelForm):  # type: ignore[type-arg]
     """Every field of a study that may change in its present state."""
@@ -150,6 +153,9 @@ class StudyForm(forms.ModelForm):  # type: ignore[type-arg]
         editable = _form_names(fields_editable(study))
         for name in set(self.fields) - editable:
             del self.fields[name]
+        for field in self.fields.values():
+            # sent back beside the fields: what this person changed, not what others did meanwhile
+            field.show_hidden_initial = not self.is_new
 
     def _matrices(self) -> None:
         """Offer matrices over the study's dataset alone."""
@@ -182,6 +188,8 @@ class StudyForm(forms.ModelForm):  # type: ignore[type-arg]
             Names of `annotation.services.study_changes.DRAFT_FIELDS`.
         """
         values = dict(self.cleaned_data)
+        if not self.is_new:  # what was left as the page showed it may have changed meanwhile
+            values = {name: values[name] for name in values if name in self.changed_data}
         if "spending_cap" in values:
             cap = values.pop("spending_cap")
             values["spending_cap_minor"] = None if cap is None else int(cap * 100)
@@ -189,8 +197,6 @@ class StudyForm(forms.ModelForm):  # type: ignore[type-arg]
             values["lease_seconds"] = 60 * values.pop("lease_minutes")
         if "sampling_parameters" in values:
             values["sampling_parameters"] = values["sampling_parameters"] or {}
-        if not self.is_new and "consent_version" not in self.changed_data:
-            values.pop("consent_version", None)
         if "excluded_studies" in values:
             values["excluded_studies"] = list(values["excluded_studies"])
         if self.is_new or self.instance.status == StudyStatus.DRAFT:
@@ -214,8 +220,7 @@ class StudyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def _form_names(editable: frozenset[str]) -> set[str]:
-    named = {"spending_cap_minor": "spending_cap", "lease_seconds": "lease_minutes"}
-    return {named.get(name, name) for name in editable}
+    return {FORM_NAMES.get(name, name) for name in editable}
 
 
 def _matrix_label(matrix: ConceptMatrix) -> str:

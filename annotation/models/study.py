@@ -10,6 +10,8 @@ from annotation.models.concept import ConceptMatrix
 from annotation.models.probe import ProbeDataset
 
 MAX_REDUNDANCY = 100
+#: As in a further round. All draws are in memory at once, and a page may ask for them.
+MAX_INPUTS_PER_PAIR = 10_000
 #: A page with more images than this is slow, and nobody answers that many in one go.
 MAX_ITEMS_PER_TASK = 200
 
@@ -96,7 +98,7 @@ class Study(models.Model):
     seed = models.PositiveBigIntegerField(default=0)
     inputs_per_pair = models.PositiveIntegerField(
         default=180,
-        validators=[MinValueValidator(1)],
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_INPUTS_PER_PAIR)],
         help_text="Draws for each (neuron, concept) pair.",
     )
     redundancy = models.PositiveSmallIntegerField(

@@ -18,6 +18,7 @@ from annotation.science.arrays import (
     array_load,
     array_save,
     concepts_checked,
+    constant_columns,
     labels_require,
 )
 from annotation.science.comparison import (
@@ -80,6 +81,7 @@ __all__ = [
     "array_load",
     "array_save",
     "concepts_checked",
+    "constant_columns",
     "draw_adaptive",
     "draw_pair",
     "explanation_score",

@@ -1,6 +1,6 @@
 """Arrays in files: written, opened, checked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from annotation.models.array_file import ArrayFile
+
+ROWS_AT_ONCE = 4096
+#: Of the largest value; what is left is rounding (as in `estimation.checks`).
+CONSTANT = 1e-12
 
 
 def array_save(path: Path, array: Any) -> dict[str, Any]:
@@ -63,6 +67,42 @@ def array_load(record: "ArrayFile", *, verify: bool = False) -> "NDArray[np.floa
             dtype=record.dtype,
             sha256=record.sha256 if verify else None,
         )
+
+
+def constant_columns(record: "ArrayFile", columns: Iterable[int]) -> set[int]:
+    """Find the columns of a stored array that have the same value in every row.
+
+    Parameters
+    ----------
+    record : ArrayFile
+        An activation matrix.
+    columns : iterable of int
+        Which to look at.
+
+    Returns
+    -------
+    set of int
+        Those without any spread: a score of such a neuron is not defined.
+
+    Raises
+    ------
+    ArrayProblem
+        See `array_load`.
+    """
+    import numpy as np
+
+    wanted = sorted(set(columns))
+    if not wanted:
+        return set()
+    array = array_load(record)
+    lowest = array[0, wanted].astype(np.float64)
+    highest = lowest.copy()
+    for start in range(0, len(array), ROWS_AT_ONCE):  # a wide layer does not fit into memory
+        rows = array[start : start + ROWS_AT_ONCE, wanted]
+        np.minimum(lowest, rows.min(axis=0), out=lowest)
+        np.maximum(highest, rows.max(axis=0), out=highest)
+    same = highest - lowest <= CONSTANT * np.maximum(1.0, np.abs(highest))
+    return {column for column, flat in zip(wanted, same, strict=True) if flat}
 
 
 def activations_checked(

@@ -106,6 +106,18 @@ class _Reading:
         self.unknown_neurons: list[str] = []
         self.unknown_concepts: Counter[str] = Counter()
         self.n_surplus = 0
+        self.constant: dict[int, set[int]] = {}
+
+    def look(self, rows: Sequence[science.ExplanationRow]) -> None:
+        """Find the neurons of the file that never change: no launch would take them."""
+        units: dict[ActivationMatrix, set[int]] = {}
+        for row in rows:
+            matrix = self._matrix(row.layer)
+            if isinstance(matrix, ActivationMatrix) and 0 <= row.unit < matrix.shape[1]:
+                units.setdefault(matrix, set()).add(row.unit)
+        self.constant = {
+            matrix.pk: science.constant_columns(matrix, own) for matrix, own in units.items()
+        }
 
     def take(self, row: science.ExplanationRow) -> None:
         """Put one explanation of the file where it belongs."""
@@ -122,6 +134,8 @@ class _Reading:
         if not 0 <= row.unit < matrix.shape[1]:
             self.unknown_neurons.append(neuron)
             return f"the layer has neurons 0 to {matrix.shape[1] - 1}"
+        if row.unit in self.constant.get(matrix.pk, ()):
+            return "the neuron has the same activation on every input, so no score is defined"
         if (matrix.pk, row.unit) in self.taken:
             self.n_surplus += 1
             return "the method explains this neuron already; the first explanation is kept"
@@ -189,6 +203,8 @@ def explanation_file_preview(
     ------
     ExplanationFileProblem
         When the file cannot be read, or the method has no name.
+    ArrayProblem
+        When the file of the activations is gone.
     """
     method = method.strip()
     if not 1 <= len(method) <= METHOD_LENGTH:
@@ -198,6 +214,7 @@ def explanation_file_preview(
         )
     read = science.explanations_read(source, first_unit=first_unit, name=name)
     reading = _Reading(study, method, activations)
+    reading.look(read.rows)
     for row in read.rows:
         reading.take(row)
     return ExplanationFilePreview(

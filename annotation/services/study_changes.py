@@ -59,7 +59,8 @@ OPEN_FIELDS = frozenset(
     }
 )
 CLOSED_FIELDS = frozenset({"title", "debrief", "contact"})
-#: Nothing booked or asked for may come to lie above them.
+#: Nothing booked or asked for may come to lie above them. A first cap may come at any time, for
+#: without one nothing was booked.
 RAISED_ONLY = ("rating_budget", "spending_cap_minor")
 LONG_TEXTS = frozenset({"instructions", "consent_text", "debrief"})
 RESERVED_SLUGS = frozenset({"new"})
@@ -121,7 +122,10 @@ def study_update(*, study: Study, actor: AbstractBaseUser, **fields: Any) -> Stu
         )
     many = fields.pop("excluded_studies", None)
     before = {name: getattr(row, name) for name in fields}
-    changed = {name: value for name, value in fields.items() if value != before[name]}
+    fields = {name: _long_text(name, value) for name, value in fields.items()}
+    changed = {
+        name: value for name, value in fields.items() if value != _long_text(name, before[name])
+    }
     excluded = set(row.excluded_studies.values_list("pk", flat=True))
     new_excluded = excluded if many is None else {other.pk for other in many}
     names = {*changed, *({"excluded_studies"} if new_excluded != excluded else ())}
@@ -180,6 +184,8 @@ def study_clean(study: Study) -> None:
                 f"{name}: {matrix.name!r} is over the probe dataset {matrix.dataset.name!r}, the "
                 f"study over {study.dataset.name!r}; register one over the study's dataset."
             )
+    for name in LONG_TEXTS:
+        setattr(study, name, _long_text(name, getattr(study, name)))
     if not isinstance(study.sampling_parameters, dict):
         raise InvalidInput(
             'sampling_parameters: expected names and numbers, such as {"gamma": 0.2}.'
@@ -192,6 +198,17 @@ def study_clean(study: Study) -> None:
         ) from error
 
 
+def _long_text(name: str, value: Any) -> Any:
+    """Give a long text the line ends that it is kept with: a browser sends others, and cuts ends.
+
+    Without this a text from a file or the API would become another one, of a new version, when
+    somebody saves the settings in a browser, and raters at work would be asked for consent again.
+    """
+    if name not in LONG_TEXTS or not isinstance(value, str):
+        return value
+    return value.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
 def _raised_only(study: Study, changed: dict[str, Any]) -> None:
     if study.status == StudyStatus.DRAFT:
         return
@@ -201,10 +218,6 @@ def _raised_only(study: Study, changed: dict[str, Any]) -> None:
             raise InvalidInput(
                 f"{name}: {new} is less than the present {old}, which may have been spent already; "
                 "raise it, or pause the study to spend no more."
-            )
-        if name in changed and old is None:
-            raise InvalidInput(
-                f"{name}: the study was launched without one; pause the study to spend no more."
             )
 
 

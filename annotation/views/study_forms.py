@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from annotation.exceptions import AnnotationError
-from annotation.forms.study import CloneForm, DeleteForm, StudyForm
+from annotation.forms.study import FORM_NAMES, CloneForm, DeleteForm, StudyForm
 from annotation.models import ProbeDataset, Study, StudyStatus
 from annotation.permissions import owned_study_for, studies_visible, study_for
 from annotation.services.studies import study_create
@@ -146,6 +146,7 @@ def _free_slug(slug: str) -> str:
 def _refused(form: Any, error: AnnotationError) -> None:
     """Show a service's refusal beside its field, where it names one of the form's."""
     name, _, text = str(error).partition(": ")
+    name = FORM_NAMES.get(name, name)
     if name in form.fields and text:
         form.add_error(name, text)
     else:

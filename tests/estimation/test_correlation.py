@@ -21,6 +21,7 @@ from estimation.model_correlation import model_assisted_correlation, posterior_c
 from estimation.sampling import (
     Draw,
     SamplingError,
+    draw_from,
     draw_model_guided,
     draw_top,
     draw_uniform,
@@ -503,6 +504,30 @@ def test_no_positives_in_the_sample():
             assert any("in the sample" in note for note in estimate.warnings)
 
 
+def test_a_linear_explanation_of_concepts_that_nobody_saw_is_undefined():
+    for sign in (1.0, -1.0):
+        estimate = linear_explanation_correlation(
+            PAIR.activation,
+            [1.0, sign],
+            [DRAW, DRAW],
+            [np.zeros((5, 1000))] * 2,
+            prediction=[np.zeros((5, 1000))] * 2,
+        )
+        assert np.isnan(estimate.score)
+        assert (estimate.lower, estimate.upper) == (-1, 1)
+        assert any(note.startswith("concept 1: in 100% of the draws") for note in estimate.warnings)
+
+
+def test_a_concept_that_nobody_saw_is_named_beside_one_that_was_seen():
+    seen, unseen = np.tile(PAIR.prior, (5, 1)), np.zeros((5, 1000))
+    estimate = linear_explanation_correlation(
+        PAIR.activation, [1.0, 1.0], [DRAW] * 2, [seen, unseen], prediction=[seen, unseen]
+    )
+    alone = model_assisted_correlation(PAIR.activation, DRAW, seen, seen)
+    assert estimate.score == pytest.approx(alone.score, abs=0.01)
+    assert [note[:11] for note in estimate.warnings] == ["concept 1: "]
+
+
 def test_few_positives_are_warned_of():
     labels = np.zeros(180)
     labels[0] = 0.3
@@ -524,6 +549,36 @@ def test_one_draw_only():
     estimate = importance_weighted_correlation(PAIR.activation, draw, [0.5])
     assert np.isnan(estimate.score)
     assert estimate.warnings
+
+
+def test_one_draw_left_to_chance_says_nothing_of_its_variance():
+    # nine inputs are certain, one of the last two is drawn
+    size = np.array([*[1.0] * 9, 0.5, 0.5])
+    draw = draw_from(size / size.sum(), 10, design="x", seed=0, replacement=False)
+    assert sorted(draw.own_inclusion) == [0.5] + [1.0] * 9
+    activation = np.arange(11.0)
+    labels = 0.2 + 0.6 * (draw.indices % 2)
+    g = np.full((4, 11), 0.4)
+    for found in (
+        importance_weighted_correlation(activation, draw, labels),
+        published_correlation(activation, draw, labels),
+        model_assisted_correlation(activation, draw, g, g),
+        linear_explanation_correlation(activation, [1.0, 2.0], [draw] * 2, [g, g]),
+    ):
+        assert np.isfinite(found.score)
+        assert (found.lower, found.upper) == (-1, 1)
+        assert any("chance decided a single draw" in note for note in found.warnings)
+
+
+def test_a_linear_explanation_whose_sample_has_one_activation_is_undefined():
+    activation = np.zeros(1000)
+    draw = draw_uniform(1000, 20, seed=0)
+    activation[np.setdiff1d(np.arange(1000), draw.indices)[:3]] = 1.0  # not drawn
+    g = np.tile(PAIR.prior, (4, 1))
+    estimate = linear_explanation_correlation(activation, [1.0, 2.0], [draw, draw], [g, g])
+    assert np.isnan(estimate.score)
+    assert (estimate.lower, estimate.upper) == (-1, 1)
+    assert "concept 0: all sampled inputs have the same activation" in estimate.warnings[0]
 
 
 def test_top_design_has_no_weighted_score():

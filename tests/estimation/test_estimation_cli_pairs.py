@@ -1,10 +1,13 @@
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from estimation.checks import EstimationError
-from estimation.cli.app import app
+from estimation.cli import app as app_module
+from estimation.cli.app import app, main
 from estimation.simulated_study import REGIMES, simulate_pair
 
 
@@ -83,3 +86,28 @@ def test_files_over_different_inputs(files):
     np.save(folder / "short.npy", np.zeros((5, 1)))
     with pytest.raises(EstimationError, match="400 inputs, but"):
         run("next", folder / "short.npy", folder / "s.csv", "-p", "0:dog", "--output", "n.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("r.csv", "item,rater,rating\n3,ann,2\n", "rating 2 in row 0 is none of 1 (present)"),
+        ("r.csv", "task,rater,rating\n3,ann,1\n", "column 'item' is missing"),
+        ("r.csv", "item,rater,rating\n3,ann,1\n3,ann,1\n", "rated item 3 more than once"),
+        ("r.csv", "item,rater,rating\n400,ann,1\n", "item 400 is outside the probe dataset"),
+        ("r.txt", "item,rater,rating\n3,ann,1\n", "ends in '.txt', expected .csv, .tsv or"),
+    ],
+)
+def test_ratings_that_cannot_be_used_end_with_one_line(
+    files, monkeypatch, capsys, name, text, message
+):
+    folder, _ = files
+    (folder / name).write_text(text)
+    arguments = ["next", folder / "a.npy", folder / "s.csv", "-p", "0:dog"]
+    arguments += ["--ratings", folder / name, "--output", folder / "n.csv"]
+    monkeypatch.setattr(sys, "argv", ["neuron-estimate", *map(str, arguments)])
+    monkeypatch.setattr(app_module.ERROR_CONSOLE, "_file", None)
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err

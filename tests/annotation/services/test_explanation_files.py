@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from annotation.exceptions import ExplanationFileProblem, StudyStateError
@@ -61,6 +62,22 @@ def test_what_the_study_cannot_take_is_told(study: Study, tmp_path: Path) -> Non
     assert study.explanations.count() == 1
 
 
+def test_a_dead_neuron_is_left_out_before_the_launch_refuses_it(tmp_path: Path) -> None:
+    study = make_study(launched=False, n_inputs=20)
+    study.explanations.all().delete()
+    activations = np.random.default_rng(0).random((20, 4)).astype(np.float32)
+    activations[:, 1], activations[:, 3] = 0.0, 0.1
+    activations_register(
+        dataset=study.dataset, model_name="tiny", layer="layer2", activations=activations
+    )
+    rows = ((unit, "concept 0") for unit in range(4))
+    preview = look(study, tmp_path, clip_dissect(*rows, layer="layer2"))
+    assert ["same activation" in row.problem for row in preview.rows] == [False, True, False, True]
+    assert preview.unknown_neurons == []
+    explanation_file_add(study=study, preview=preview, actor=study.owner, partly=True)
+    study_launch(study=study, actor=study.owner)
+
+
 def test_a_method_explains_a_neuron_once(study: Study, tmp_path: Path) -> None:
     content = "unit,summary\n0,concept 0\n0,concept 1\n"
     preview = look(study, tmp_path, content)
@@ -72,7 +89,10 @@ def test_a_method_explains_a_neuron_once(study: Study, tmp_path: Path) -> None:
 
 def test_the_layer_is_asked_for_where_it_is_not_clear(study: Study, tmp_path: Path) -> None:
     other = activations_register(
-        dataset=study.dataset, model_name="tiny", layer="layer2", activations=[[0.5, 1.0]] * 20
+        dataset=study.dataset,
+        model_name="tiny",
+        layer="layer2",
+        activations=[[0.5, 1.0], [1.0, 0.5]] * 10,
     )
     content = "unit,description\n0,concept 0\n"
     unclear = look(study, tmp_path, content)

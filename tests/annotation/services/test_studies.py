@@ -345,6 +345,7 @@ def test_matrices_of_another_dataset_are_refused() -> None:
         ({"redundancy": 0}, "redundancy: "),
         ({"redundancy": 101}, "redundancy: "),
         ({"consent_text": ""}, "consent_text: This field cannot be blank"),
+        ({"inputs_per_pair": 10_001}, "inputs_per_pair: .* less than or equal to 10000"),
         ({"items_per_task": 0}, "items_per_task: "),
     ],
 )

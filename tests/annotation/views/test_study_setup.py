@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from annotation.models import ProbeDataset, Study, StudyStatus
 from annotation.services.members import member_set
+from annotation.services.study_changes import study_update
 from annotation.views import researcher
 from tests.annotation.factories import make_study, make_user, rate_study
 from tests.annotation.factories_researcher import clip_dissect, npy, table
@@ -83,6 +84,7 @@ def test_a_draft_is_made_from_the_form(owner: Client, study: Study) -> None:
         ({"slug": "new"}, "is a page of this site"),
         ({"slug": "mine"}, "already exists"),
         ({"redundancy": "0"}, "greater than or equal to 1"),
+        ({"inputs_per_pair": "1000000000"}, "less than or equal to 10000"),
         ({"sampling_parameters": "[1, 2]"}, "expected names and numbers"),
         ({"sampling_parameters": "{"}, "valid JSON"),
         ({"concept_prior": "999999"}, "valid choice"),
@@ -124,6 +126,52 @@ def test_settings_of_a_launched_study(client: Client) -> None:
     response = client.post(url, form_of(study, rating_budget=1))
     assert response.status_code == 422
     assert "is less than the present 1000" in response.content.decode()
+
+
+def test_line_ends_of_a_browser_make_no_new_consent_text(client: Client) -> None:
+    study = make_study(consent_text="First line.\nSecond line.\n", instructions="Look.\nAnswer.")
+    client.force_login(study.owner)
+    url = reverse("researcher:study_edit", args=[study.slug])
+    sent = {"consent_text": "First line.\r\nSecond line.", "instructions": "Look.\r\nAnswer."}
+    assert client.post(url, form_of(study, title="Changed", **sent)).status_code == 302
+    study.refresh_from_db()
+    assert (study.title, study.consent_version) == ("Changed", "1")
+    assert set(study.events.order_by("-at", "-id").first().details) == {"title"}
+    # a row that was written with a browser's line ends is the same text as well
+    Study.objects.filter(pk=study.pk).update(consent_text=sent["consent_text"])
+    assert client.post(url, form_of(study, title="Again", **sent)).status_code == 302
+    study.refresh_from_db()
+    assert (study.title, study.consent_version) == ("Again", "1")
+
+
+def test_settings_that_somebody_else_changed_meanwhile_stay(client: Client) -> None:
+    study = make_study(title="As it was", consent_text="Old text.", rating_budget=1000)
+    client.force_login(study.owner)
+    url = reverse("researcher:study_edit", args=[study.slug])
+    assert 'name="initial-title"' in client.get(url).content.decode()
+    shown = form_of(study)
+    seen = {f"initial-{name}": value for name, value in shown.items()}
+    study_update(
+        study=study, actor=study.owner, title="New", consent_text="New text.", rating_budget=2000
+    )
+    assert client.post(url, {**shown, **seen, "debrief": "Thank you."}).status_code == 302
+    study.refresh_from_db()
+    assert (study.title, study.debrief, study.rating_budget) == ("New", "Thank you.", 2000)
+    assert (study.consent_text, study.consent_version) == ("New text.", "2")
+
+
+def test_a_launched_study_gets_its_first_spending_cap(client: Client) -> None:
+    study = make_study()
+    client.force_login(study.owner)
+    url = reverse("researcher:study_edit", args=[study.slug])
+    assert client.post(url, form_of(study, spending_cap="250")).status_code == 302
+    study.refresh_from_db()
+    assert study.spending_cap_minor == 25_000
+    response = client.post(url, form_of(study, spending_cap="1"))
+    assert response.status_code == 422
+    html = response.content.decode()
+    assert "is less than the present 25000" in html
+    assert "spending_cap_minor" not in html
 
 
 def test_the_list_is_searched_and_paged(
