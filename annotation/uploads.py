@@ -327,10 +327,15 @@ def npy_checked(file: IO[bytes], label: str, size: int) -> None:
         RecursionError,
     ) as error:
         raise _damaged(label, str(error) or type(error).__name__) from error
-    if dtype.hasobject or dtype.kind not in "biuf":
+    if dtype.hasobject:
         raise UploadRefused(
             f"{label}: it holds {dtype} values, not numbers; objects are pickled in such files, "
             "and pickles can run code. Save it with a dtype such as float32."
+        )
+    if dtype.kind not in "biuf":
+        raise UploadRefused(
+            f"{label}: it holds {dtype} values, expected real numbers or booleans; save it with a "
+            "dtype such as float32."
         )
     announced = dtype.itemsize
     for length in shape:

@@ -10,6 +10,39 @@ class EstimationError(ValueError):
     """Raised when a score cannot be estimated from what was given."""
 
 
+def numbers(values: ArrayLike, name: str) -> FloatArray:
+    """Return `values` as a float64 array.
+
+    Parameters
+    ----------
+    values : array-like
+        Numbers; missing values become NaN.
+    name : str
+        What they are called in messages.
+
+    Returns
+    -------
+    ndarray, float64
+
+    Raises
+    ------
+    EstimationError
+        When they are texts, complex, or of no regular shape.
+    """
+    try:
+        return _real(values)
+    except (TypeError, ValueError) as error:
+        msg = f"{name}: expected an array of numbers ({error}); convert or correct the values"
+        raise EstimationError(msg) from error
+
+
+def _real(values: ArrayLike) -> FloatArray:
+    if np.iscomplexobj(values):
+        msg = "found complex ones"
+        raise TypeError(msg)
+    return np.asarray(values, dtype=np.float64)
+
+
 def finite_vector(values: ArrayLike, name: str) -> FloatArray:
     """Return `values` as a finite float64 vector.
 
@@ -27,9 +60,9 @@ def finite_vector(values: ArrayLike, name: str) -> FloatArray:
     Raises
     ------
     EstimationError
-        When the array is not one-dimensional, is empty, or holds NaN or infinity.
+        When the array is not one-dimensional, is empty, or holds NaN, infinity or no numbers.
     """
-    vector = np.asarray(values, dtype=np.float64)
+    vector = numbers(values, name)
     if vector.ndim != 1 or vector.size == 0:
         msg = f"{name}: expected a non-empty vector, got shape {vector.shape}"
         raise EstimationError(msg)

@@ -337,6 +337,7 @@ def _concepts(
     if not np.any(b):
         msg = "coefficients: all zero, so the explanation is constant; leave it out of the study"
         raise EstimationError(msg)
+    b = b / np.abs(b).max()  # correlations do not depend on the scale, limits on variances do
     concepts = []
     for j in map(int, np.flatnonzero(b)):
         rows = checked_rows(g[j], n_inputs, f"g[{j}]")

@@ -86,6 +86,9 @@ def compare_methods(
     (1984), for the shrinkage that keeps the spread right.
     """
     check_level(level)
+    if n_draws < 1:
+        msg = f"n_draws: {n_draws}; give at least 1, better some thousand"
+        raise EstimationError(msg)
     clean = checked_scores(scores, needs_sd=draws is None)
     methods = list(dict.fromkeys(clean["method"]))
     neurons = list(dict.fromkeys(clean["neuron"]))
@@ -102,7 +105,7 @@ def compare_methods(
         shrunk = centre + _shrinkage(value, errors[rows]) * (value - centre)
         own = weights[:, row_neuron[rows]]
         own = own / own.sum(axis=1, keepdims=True)
-        means[:, number] = own @ shrunk + errors[rows].mean(axis=0)
+        means[:, number] = np.clip(own @ shrunk + errors[rows].mean(axis=0), -1.0, 1.0)
     notes = []
     complete = len(methods) * len(neurons)
     if len(clean) < complete:
@@ -193,7 +196,8 @@ def checked_scores(scores: pd.DataFrame, *, needs_sd: bool) -> pd.DataFrame:
         msg = f"scores: {pair} has more than one score; keep one"
         raise EstimationError(msg)
     for column in columns[2:]:
-        values = clean[column].to_numpy(dtype=np.float64)
+        # texts become NaN, and are refused with it
+        values = pd.to_numeric(clean[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
         bad = ~np.isfinite(values)
         bad |= (np.abs(values) > 1) if column == "score" else (values < 0)
         if bad.any():
@@ -204,6 +208,7 @@ def checked_scores(scores: pd.DataFrame, *, needs_sd: bool) -> pd.DataFrame:
                 "undefined scores out of the table"
             )
             raise EstimationError(msg)
+        clean[column] = values
     return clean
 
 
@@ -214,7 +219,12 @@ def _errors(
     score = clean["score"].to_numpy(dtype=np.float64)
     if draws is not None:
         joint = np.asarray(draws, dtype=np.float64)
-        if joint.ndim != 2 or joint.shape[0] != len(clean) or not np.all(np.isfinite(joint)):
+        if (
+            joint.ndim != 2
+            or joint.shape[0] != len(clean)
+            or joint.size == 0
+            or not np.all(np.isfinite(joint))
+        ):
             msg = f"draws: shape {joint.shape} for {len(clean)} rows; give finite (rows, draws)"
             raise EstimationError(msg)
         picked = joint[:, rng.integers(0, joint.shape[1], n_draws)]
@@ -226,9 +236,11 @@ def _errors(
     else:
         codes = np.arange(len(clean))
     normal = rng.standard_normal((int(codes.max()) + 1, n_draws))[codes]
-    # on Fisher's z scale, so that a score near 1 errs downwards
-    z = np.arctanh(np.clip(score, -Z_LIMIT, Z_LIMIT))
+    # on Fisher's z scale, so that a score near 1 errs downwards; one nearer to an end than its
+    # standard error errs as if it lay that far away, where z is not infinite
     sd = clean["sd"].to_numpy(dtype=np.float64)
+    farthest = np.clip(1 - sd, 0.0, Z_LIMIT)
+    z = np.arctanh(np.clip(score, -farthest, farthest))
     spread = sd / np.maximum(1 - np.tanh(z) ** 2, 1e-6)
     errors: FloatArray = np.tanh(z[:, None] + spread[:, None] * normal) - score[:, None]
     errors -= errors.mean(axis=1, keepdims=True)

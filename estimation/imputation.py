@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from estimation.checks import EstimationError, FloatArray
+from estimation.checks import EstimationError, FloatArray, numbers
 from estimation.sampling import Draw
 
 #: Imputed labellings that an interval is made from, unless told otherwise.
@@ -71,7 +71,7 @@ def checked_labels(labels: ArrayLike, draw: Draw) -> FloatArray:
     EstimationError
         When shapes do not match, or a value is missing or outside [0, 1].
     """
-    rows = np.atleast_2d(np.asarray(labels, dtype=np.float64))
+    rows = np.atleast_2d(numbers(labels, "labels"))
     if rows.ndim != 2 or rows.shape[1] != draw.n_draws or rows.shape[0] == 0:
         msg = (
             f"labels: shape {np.shape(labels)} does not match the draw of {draw.n_draws} inputs; "

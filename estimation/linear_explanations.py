@@ -121,6 +121,7 @@ def linear_explanation_correlation(
     if not np.any(b):
         msg = "coefficients: all zero, so the explanation is constant; leave it out of the study"
         raise EstimationError(msg)
+    b = b / np.abs(b).max()  # correlations do not depend on the scale, limits on variances do
     if prediction is not None and len(prediction) != b.size:
         msg = f"prediction: {len(prediction)} of them for {b.size} concepts; give one a concept"
         raise EstimationError(msg)

@@ -7,7 +7,7 @@ only to remove variance: the sample corrects it by importance weights.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from estimation.checks import EstimationError, FloatArray, standardized
+from estimation.checks import EstimationError, FloatArray, numbers, standardized
 from estimation.correlation import variance_of_mean
 from estimation.imputation import DEFAULT_IMPUTATIONS, impute_labels
 from estimation.label_totals import CHUNK, LabelTotals
@@ -238,7 +238,7 @@ def checked_rows(values: ArrayLike, n_inputs: int, name: str) -> FloatArray:
     EstimationError
         When the shape is another or a value is no probability.
     """
-    rows = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    rows = np.atleast_2d(numbers(values, name))
     if rows.ndim != 2 or rows.shape[0] == 0 or rows.shape[1] != n_inputs:
         msg = f"{name}: shape {np.shape(values)}, expected (n_posterior, {n_inputs})"
         raise EstimationError(msg)

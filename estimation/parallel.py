@@ -61,7 +61,7 @@ def map_pairs(
     n_jobs: int = -1,
     backend: Literal["joblib", "dask"] = "joblib",
     client: Any = None,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     changed: Literal["redo", "refuse"] = "redo",
     errors: Literal["raise", "keep"] = "raise",
     warm_up: Callable[[], None] | None = None,
@@ -87,7 +87,7 @@ def map_pairs(
         Where to compute. "dask" takes `client`, or else the client that is current.
     client : distributed.Client, optional
         A Dask cluster; implies "dask".
-    folder : path, optional
+    folder : str or path, optional
         Where each finished pair is written at once. Called again, only what is missing, damaged or
         changed is computed. One run at a time may use a folder.
     changed : {"redo", "refuse"}
@@ -111,10 +111,12 @@ def map_pairs(
     PairsFailedError
         When pairs failed and `errors` is "raise".
     EstimationError
-        When the function cannot be shipped, Dask is asked for and missing, the folder is in use, or
-        a stored result is changed and `changed` is "refuse".
+        When the function cannot be shipped, an option is none of those above, Dask is asked for
+        and missing, the folder is in use, or a stored result is changed and `changed` is "refuse".
     """
     _check_function(function)
+    _check_options(n_jobs, backend, changed, errors)
+    folder = None if folder is None else Path(folder)
     shared = dict(parameters or {})
     cluster = dask_client(client) if backend == "dask" or client is not None else None
     seeds = {key: None if seed is None else pair_seed(seed, key) for key in pairs}
@@ -190,6 +192,20 @@ def _check_function(function: Callable[..., Any]) -> None:
             "module, so that workers can import it; give what varies as parameters"
         )
         raise EstimationError(msg)
+
+
+def _check_options(n_jobs: int, backend: str, changed: str, errors: str) -> None:
+    if n_jobs == 0:
+        msg = "n_jobs: found 0, expected a number of processes, or -1 for all cores"
+        raise EstimationError(msg)
+    for name, value, known in (
+        ("backend", backend, ("joblib", "dask")),
+        ("changed", changed, ("redo", "refuse")),
+        ("errors", errors, ("raise", "keep")),
+    ):
+        if value not in known:
+            msg = f"{name}: found {value!r}, expected {' or '.join(map(repr, known))}"
+            raise EstimationError(msg)
 
 
 def _code_of(function: Callable[..., Any]) -> str:

@@ -62,17 +62,12 @@ def check_ratings(frame: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     RatingsError
-        When a column is missing, the table is empty, a rating or gold label has another value, an
-        item, rater or concept is missing, one rater rated one item twice, an item has two gold
-        labels, or a time is negative. The message names the first culprit.
+        When a column is missing or there twice, the table is empty, a rating or gold label has
+        another value, an item, rater or concept is missing or not hashable, one rater rated one
+        item twice, an item has two gold labels, or a time is negative. The message names the first
+        culprit.
     """
-    for column in REQUIRED_COLUMNS:
-        if column not in frame.columns:
-            msg = (
-                f"ratings: column {column!r} is missing (columns found: "
-                f"{', '.join(map(str, frame.columns)) or 'none'}); rename or add it"
-            )
-            raise RatingsError(msg)
+    _check_columns(frame)
     if frame.empty:
         msg = "ratings: the table is empty; collect at least one rating first"
         raise RatingsError(msg)
@@ -89,7 +84,7 @@ def check_ratings(frame: pd.DataFrame) -> pd.DataFrame:
             row = int(np.flatnonzero(missing.to_numpy())[0])
             msg = f"ratings: column {column!r} has no value in row {row}; fill it or drop the row"
             raise RatingsError(msg)
-    repeated = clean.duplicated([*key, "rater"])
+    repeated = _repeated(clean, [*key, "rater"])
     if repeated.any():
         first = clean[repeated.to_numpy()].astype(object).iloc[0]
         what = ", ".join(f"{column} {shown(first[column])}" for column in key)
@@ -213,6 +208,58 @@ def shown(value: object) -> str:
     if isinstance(value, tuple):
         return f"({', '.join(shown(part) for part in value)})"
     return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def _check_columns(frame: object) -> None:
+    """Refuse what is no table, or has not the columns of one."""
+    if not isinstance(frame, pd.DataFrame):
+        msg = f"ratings: found {type(frame).__name__}, expected a pandas DataFrame, a row a rating"
+        raise RatingsError(msg)
+    if frame.columns.has_duplicates:
+        first = frame.columns[frame.columns.duplicated()][0]
+        msg = f"ratings: column {shown(first)} is there more than once; keep one"
+        raise RatingsError(msg)
+    for column in REQUIRED_COLUMNS:
+        if column not in frame.columns:
+            msg = (
+                f"ratings: column {column!r} is missing (columns found: "
+                f"{', '.join(map(str, frame.columns)) or 'none'}); rename or add it"
+            )
+            raise RatingsError(msg)
+
+
+def _repeated(clean: pd.DataFrame, columns: list[str]) -> "pd.Series[bool]":
+    """Say which rows repeat an earlier one in some columns."""
+    try:
+        return clean.duplicated(columns)
+    except TypeError:
+        for column in columns:
+            check_hashable(clean[column])  # raises, and says which value
+        raise
+
+
+def check_hashable(column: "pd.Series[Any]") -> None:
+    """Refuse lists and the like, which cannot name an item, rater or concept.
+
+    Parameters
+    ----------
+    column : Series
+        Items, raters or concepts.
+
+    Raises
+    ------
+    RatingsError
+        When a value is not hashable.
+    """
+    for row, value in enumerate(column):
+        try:
+            hash(value)
+        except TypeError as error:
+            msg = (
+                f"ratings: {column.name} {shown(value)} in row {row} is a {type(value).__name__}, "
+                "which names nothing; give numbers, texts or tuples"
+            )
+            raise RatingsError(msg) from error
 
 
 def _zero_one(column: "pd.Series[Any]", name: str, wrong: str) -> "pd.Series[float]":

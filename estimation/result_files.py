@@ -72,15 +72,18 @@ def plain(result: Any, key: str) -> dict[str, Any]:
 
 
 def _plain(value: Any, where: str) -> Any:
+    if isinstance(value, np.generic):  # first: numpy's float64 and str_ are Python's, too
+        return _plain(value.item(), where)
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, np.generic):
-        return _plain(value.item(), where)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufcU":
         return value
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
     if isinstance(value, Mapping):
+        if set(value) == {_ARRAY}:
+            msg = f"result of {where}: the name {_ARRAY!r} stands for arrays in files; rename it"
+            raise EstimationError(msg)
         return {str(name): _plain(part, f"{where}.{name}") for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(part, where) for part in value]

@@ -196,9 +196,8 @@ def _variance_ratio(size: float, z: float, assurance: float) -> float:
     highest = 1 - 1e-12
     if separation_assurance(size, highest, z) >= assurance:
         return highest
-    return float(
-        brentq(lambda ratio: separation_assurance(size, ratio, z) - assurance, 0.0, highest)
-    )
+    found = brentq(lambda ratio: separation_assurance(size, ratio, z) - assurance, 0.0, highest)
+    return max(float(found), 1e-12)  # 0 would take infinitely many ratings, and neurons
 
 
 def _differences(

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils.text import slugify
 
 from annotation.models import (
+    MAX_REDUNDANCY,
     ConceptMatrix,
     ConceptMatrixRole,
     Modality,
@@ -226,6 +227,17 @@ def _form_names(editable: frozenset[str]) -> set[str]:
 def _matrix_label(matrix: ConceptMatrix) -> str:
     n_concepts = matrix.shape[1]
     return f"{matrix.name} ({n_concepts} concept{'' if n_concepts == 1 else 's'})"
+
+
+class RedundancyForm(forms.Form):
+    """How many ratings an item of a launched study gets, more than before."""
+
+    redundancy = forms.IntegerField(
+        min_value=1,
+        max_value=MAX_REDUNDANCY,
+        label="Ratings an item",
+        help_text="By different raters; it can be raised, never lowered.",
+    )
 
 
 class CloneForm(forms.Form):

@@ -62,7 +62,9 @@ def content_checks(study: Study, preview: SamplingPreview) -> Iterator[Check]:
             "study_edit",
         )
     else:
-        text = f"All {used.count()} concepts have a column."
+        n_used = used.count()
+        who = "The one concept has" if n_used == 1 else f"All {n_used} concepts have"
+        text = f"{who} a column."
         yield Check("concepts", "Concepts in the prior", CheckState.PASS, text)
     problem = dataset_problem(study.dataset, preview.inputs_sampled or (0,))
     title = "Files of the dataset"
@@ -84,7 +86,8 @@ def _samples(study: Study, preview: SamplingPreview) -> Iterator[Check]:
     if preview.problem:
         if not damaged and study.explanations.exists():
             remedy = "Change the sampling or the explanations."
-            yield _failed("sampling", "Samples", preview.problem, remedy, "study_edit")
+            text = f"{preview.problem.rstrip('.')}."
+            yield _failed("sampling", "Samples", text, remedy, "study_edit")
         return
     text = f"{preview.n_items} items in {preview.n_tasks} tasks from {preview.n_pairs} pairs."
     yield Check("sampling", "Samples", CheckState.PASS, text)
@@ -233,7 +236,10 @@ def recruitment_checks(
         yield _failed("recruitment", title, "No channel is active.", remedy, page)
         return
     names = ", ".join(str(recruitment.get_channel_display()) for recruitment in recruitments)
-    text = f"Active: {names}. About {preview.n_raters} raters are needed."
+    text = f"Active: {names}."
+    if preview.n_raters:  # none is counted where no sample can be drawn
+        who = "1 rater is" if preview.n_raters == 1 else f"{preview.n_raters} raters are"
+        text += f" About {who} needed."
     if any(row.channel == Channel.PROLIFIC and row.places == 0 for row in recruitments):
         remedy = "Set how many places Prolific has."
         yield _failed("recruitment", title, f"{text} Prolific has no places.", remedy, page)

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import Q
 
 from annotation import science
 from annotation.datafiles import NewInput, dataset_roots
@@ -22,6 +23,7 @@ from annotation.models import (
     Neuron,
     ProbeDataset,
     ProbeInput,
+    Study,
 )
 from annotation.services.files import file_note, files_delete_on_commit, files_follow_transaction
 from annotation.services.locks import lock
@@ -173,6 +175,40 @@ def probe_dataset_delete(*, dataset: ProbeDataset) -> None:
     row.activation_matrices.all().delete()
     row.delete()
     files_delete_on_commit(paths)
+
+
+@transaction.atomic
+def matrix_delete(*, matrix: ActivationMatrix | ConceptMatrix) -> None:
+    """Delete a layer or a concept matrix that no study uses, registered by mistake say.
+
+    Parameters
+    ----------
+    matrix : ActivationMatrix or ConceptMatrix
+        Any.
+
+    Raises
+    ------
+    DeletionRefused
+        While a study uses it.
+    """
+    if isinstance(matrix, ActivationMatrix):
+        lock(ActivationMatrix.objects.all(), pk=matrix.pk)
+        used = Q(explanations__neuron__activations=matrix.pk)
+    else:
+        lock(ConceptMatrix.objects.all(), pk=matrix.pk)
+        used = Q(concept_prior=matrix.pk) | Q(reference=matrix.pk)
+    studies = Study.objects.filter(used).distinct().order_by("title")
+    titles = list(studies.values_list("title", flat=True)[:3])
+    if titles:
+        raise DeletionRefused(
+            f"{matrix} is used by {', '.join(map(repr, titles))}; take its explanations out, "
+            "choose another matrix, or delete the studies first."
+        )
+    path = matrix.absolute_path
+    if isinstance(matrix, ActivationMatrix):
+        matrix.neurons.all().delete()
+    matrix.delete()
+    files_delete_on_commit([path])
 
 
 @files_follow_transaction()

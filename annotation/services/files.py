@@ -1,5 +1,6 @@
 """Files beside the database follow its transactions: what is rolled back leaves none behind."""
 
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -37,7 +38,10 @@ def files_follow_transaction() -> Iterator[None]:
     except Exception:
         for written in own:
             if not written.committed:  # an error may come after the commit, from its hooks
-                written.path.unlink(missing_ok=True)
+                if written.path.is_dir():
+                    shutil.rmtree(written.path, ignore_errors=True)
+                else:
+                    written.path.unlink(missing_ok=True)
         raise
     finally:
         _scope.reset(token)
@@ -51,7 +55,7 @@ def file_note(path: Path) -> None:
     Parameters
     ----------
     path : Path
-        The file.
+        The file, or a new folder of files that belong to one row.
 
     Raises
     ------

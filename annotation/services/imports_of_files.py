@@ -397,11 +397,11 @@ def _stored_root(folder: Path) -> str:
 def _copied(read: DatasetFiles) -> str:
     relative = f"datasets/{uuid.uuid4()}"
     folder = Path(settings.DATA_DIR) / relative
+    file_note(folder)
     for row in read.inputs:
         source, target = path_within(read.root, row.file), path_within(folder, row.file)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():  # an input may be listed twice
-            file_note(target)
             shutil.copyfile(source, target)
     return relative
 

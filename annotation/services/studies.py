@@ -12,6 +12,7 @@ from annotation.models import (
     Channel,
     ConceptMatrix,
     Item,
+    Modality,
     ProbeDataset,
     QualityPolicy,
     Recruitment,
@@ -25,7 +26,8 @@ from annotation.services.prolific_states import panel_state_follow
 from annotation.services.quality import policy_require
 from annotation.services.sampling import sampling_plan, sampling_write
 from annotation.services.states import state_require
-from annotation.services.study_changes import study_clean
+from annotation.services.study_changes import currency_require, study_clean
+from annotation.study_texts import QUESTIONS
 
 __all__ = [
     "NewExplanation",
@@ -75,6 +77,7 @@ def study_create(
     **settings
         Further fields of `Study`: question, instructions, contact, sampling_design,
         sampling_parameters, seed, inputs_per_pair, redundancy, items_per_task, lease_seconds, ...
+        Without a question it is the usual one for the dataset's images or texts.
 
     Returns
     -------
@@ -92,6 +95,7 @@ def study_create(
             f"rating_budget: the study {title!r} has no budget ({rating_budget} ratings), so "
             "nobody could be asked anything; give the number of ratings that you can pay for."
         )
+    settings.setdefault("question", QUESTIONS[Modality(dataset.modality)])
     study = Study(
         slug=slug,
         title=title,
@@ -104,6 +108,7 @@ def study_create(
         **settings,
     )
     study_clean(study)
+    currency_require(study.currency)
     study.save()
     QualityPolicy.objects.create(study=study)
     Recruitment.objects.create(study=study, channel=Channel.DIRECT)

@@ -1,5 +1,6 @@
 """Editing a study: all of a draft, what is safe once people rate, little when it is closed."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -63,6 +64,7 @@ CLOSED_FIELDS = frozenset({"title", "debrief", "contact"})
 #: without one nothing was booked.
 RAISED_ONLY = ("rating_budget", "spending_cap_minor")
 LONG_TEXTS = frozenset({"instructions", "consent_text", "debrief"})
+CURRENCY = re.compile("[A-Z]{3}")
 RESERVED_SLUGS = frozenset({"new"})
 
 
@@ -138,6 +140,8 @@ def study_update(*, study: Study, actor: AbstractBaseUser, **fields: Any) -> Stu
             "asked of its raters stays as it was; clone the study to ask something else."
         )
     _raised_only(row, changed)
+    if "currency" in changed:
+        currency_require(changed["currency"])
     if "consent_text" in changed and changed.get("consent_version") is None:
         changed["consent_version"] = _next_version(row.consent_version)
         before["consent_version"] = row.consent_version
@@ -207,6 +211,26 @@ def _long_text(name: str, value: Any) -> Any:
     if name not in LONG_TEXTS or not isinstance(value, str):
         return value
     return value.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
+def currency_require(currency: str) -> None:
+    """Refuse what is no currency code.
+
+    Parameters
+    ----------
+    currency : str
+        Of the study's rewards and cap.
+
+    Raises
+    ------
+    InvalidInput
+        When it is not three capital letters.
+    """
+    if not CURRENCY.fullmatch(currency):
+        raise InvalidInput(
+            f"currency: {currency!r} is no currency code (ISO 4217); give three capital letters, "
+            "such as GBP."
+        )
 
 
 def _raised_only(study: Study, changed: dict[str, Any]) -> None:

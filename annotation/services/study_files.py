@@ -13,7 +13,6 @@ from annotation.models import (
     ActivationMatrix,
     ConceptMatrix,
     ConceptMatrixRole,
-    Modality,
     ProbeDataset,
     Study,
 )
@@ -34,7 +33,7 @@ from annotation.services.recruitments import outcome_codes_set, recruitment_set
 from annotation.services.studies import study_create
 from annotation.services.study_changes import study_update
 from annotation.study_file import StudyFile
-from annotation.study_texts import CONSENT, QUESTIONS
+from annotation.study_texts import CONSENT
 
 
 @dataclass
@@ -132,7 +131,6 @@ class _Maker:
         )
         fields = self.document.study_fields()
         fields.setdefault("consent_text", CONSENT)
-        fields.setdefault("question", QUESTIONS[Modality(dataset.modality)])
         study = study_create(
             owner=self.owner,
             dataset=dataset,

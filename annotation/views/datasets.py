@@ -20,10 +20,17 @@ from annotation.datafiles import path_allowed
 from annotation.exceptions import AnnotationError, ImageProblem, UnsafePath
 from annotation.forms.datasets import ActivationsForm, ConceptMatrixForm, DatasetForm
 from annotation.images import image_stripped
-from annotation.models import ConceptMatrixRole, Modality, ProbeDataset, ProbeInput
+from annotation.models import (
+    ActivationMatrix,
+    ConceptMatrix,
+    ConceptMatrixRole,
+    Modality,
+    ProbeDataset,
+    ProbeInput,
+)
 from annotation.queries.checklist import dataset_problem
 from annotation.queries.items import passage_of
-from annotation.services.datasets import probe_dataset_delete
+from annotation.services.datasets import matrix_delete, probe_dataset_delete
 from annotation.services.imports_of_files import (
     DatasetImported,
     activations_import,
@@ -204,8 +211,35 @@ def dataset_delete(request: HttpRequest, pk: int) -> HttpResponse:
     except AnnotationError as error:
         messages.error(request, str(error))
         return redirect("researcher:dataset", pk)
-    messages.success(request, f"{row.name} is deleted; its files stay.", extra_tags="good")
+    messages.success(
+        request,
+        f"{row.name} is deleted with its matrices; the inputs' files stay.",
+        extra_tags="good",
+    )
     return redirect("researcher:datasets")
+
+
+@require_POST
+@login_required
+def matrix_remove(request: HttpRequest, pk: int, kind: str, matrix: int) -> HttpResponse:
+    """Delete a layer or a concept matrix that no study uses."""
+    row = get_object_or_404(ProbeDataset, pk=pk)
+    if not _may_delete(request, row):
+        raise PermissionDenied("Only who registered the dataset, or staff, may delete of it.")
+    found = {
+        "activations": row.activation_matrices.all(),
+        "concepts": row.concept_matrices.filter(role__in=OWN_ROLES),
+    }.get(kind)
+    if found is None:
+        raise Http404(f"There are no matrices of the kind {kind!r}.")
+    one = cast("ActivationMatrix | ConceptMatrix", get_object_or_404(found, pk=matrix))
+    try:
+        matrix_delete(matrix=one)
+    except AnnotationError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"{one} is deleted.", extra_tags="good")
+    return redirect("researcher:dataset", pk)
 
 
 def _may_delete(request: HttpRequest, row: ProbeDataset) -> bool:

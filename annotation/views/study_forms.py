@@ -8,13 +8,13 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.exceptions import AnnotationError
-from annotation.forms.study import FORM_NAMES, CloneForm, DeleteForm, StudyForm
+from annotation.forms.study import FORM_NAMES, CloneForm, DeleteForm, RedundancyForm, StudyForm
 from annotation.models import ProbeDataset, Study, StudyStatus
 from annotation.permissions import owned_study_for, studies_visible, study_for
-from annotation.services.studies import study_create
+from annotation.services.studies import study_create, study_redundancy_raise
 from annotation.services.study_changes import study_update
 from annotation.services.study_copies import study_clone, study_delete, study_has_people
 
@@ -76,9 +76,33 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         "study": study,
         "dataset": dataset,
         "datasets": ProbeDataset.objects.order_by("name"),
+        "redundancy_form": RedundancyForm(initial={"redundancy": study.redundancy})
+        if study.status in {StudyStatus.OPEN, StudyStatus.PAUSED}
+        else None,
         "dataset_fixed": study.status != StudyStatus.DRAFT or study.explanations.exists(),
     }
     return render(request, "researcher/study_form.html", context, status=_status(form))
+
+
+@require_POST
+@login_required
+def redundancy(request: HttpRequest, slug: str) -> HttpResponse:
+    """Ask for more ratings an item of a launched study."""
+    study = study_for(request.user, slug, change=True)
+    form = RedundancyForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, " ".join(map(str, form.errors["redundancy"])))
+    else:
+        try:
+            raised = study_redundancy_raise(
+                study=study, actor=cast("User", request.user), **form.cleaned_data
+            )
+        except AnnotationError as error:
+            messages.error(request, str(error))
+        else:
+            text = f"{raised.redundancy} ratings an item are asked for from now on."
+            messages.success(request, text, extra_tags="good")
+    return redirect("researcher:study_edit", study.slug)
 
 
 @never_cache

@@ -48,19 +48,26 @@ def bragg_posterior(
     Raises
     ------
     RatingsError
-        When the error rate is outside (0, 0.5) or k is outside [0, n].
+        When the error rate is outside (0, 0.5), k is outside [0, n], the prior outside [0, 1], or
+        `clip` outside [0, 0.5).
 
     References
     ----------
     Oikarinen, Yan, Kulkarni, Weng, arXiv 2506.07985, Bayesian rating aggregation (BRAgg).
     """
     check_error_rate(error_rate)
+    _check_clip(clip)
     counts_n = np.asarray(n, dtype=np.float64)
     counts_k = np.asarray(k, dtype=np.float64)
-    if np.any(counts_k < 0) or np.any(counts_k > counts_n):
+    before = np.asarray(prior, dtype=np.float64)
+    # written so that NaN fails too
+    if not (np.all(counts_k >= 0) and np.all(counts_k <= counts_n)):
         msg = "ratings: k (ratings that say present) must lie between 0 and n"
         raise RatingsError(msg)
-    clipped = np.clip(np.asarray(prior, dtype=np.float64), clip, 1 - clip)
+    if not np.all((before >= 0) & (before <= 1)):
+        msg = "prior: holds values that are no probabilities (NaN, or outside [0, 1])"
+        raise RatingsError(msg)
+    clipped = np.clip(before, clip, 1 - clip)
     evidence = (2 * counts_k - counts_n) * np.log((1 - error_rate) / error_rate)
     posterior: FloatArray = expit(evidence + logit(clipped))
     return posterior
@@ -83,9 +90,9 @@ class BRAgg:
     clip : float
         Concept priors are clipped to [clip, 1 - clip].
     prior_ratings : float
-        Weight, in ratings, of the prior on the estimated error rate.
+        Weight, in ratings and above 0, of the prior on the estimated error rate.
     prior_items : float
-        Weight, in items, of the share of "present" ratings on the estimated prior.
+        Weight, in items and above 0, of the share of "present" ratings on the estimated prior.
 
     Attributes
     ----------
@@ -169,6 +176,12 @@ class BRAgg:
         """Refuse settings out of range; say whether the prior is to be learned."""
         if self.error_rate != "estimate":
             check_error_rate(self.error_rate)
+        _check_clip(self.clip)
+        for name in ("prior_ratings", "prior_items"):
+            weight = getattr(self, name)
+            if not 0 < weight < np.inf:
+                msg = f"{name}: found {weight!r}, expected a number above 0; 10 or 20 is usual"
+                raise RatingsError(msg)
         if self.prior == "estimate":
             if prior_of_item is not None:
                 msg = "prior: 'estimate' learns a constant prior, but a concept prior was given too"
@@ -218,6 +231,12 @@ class BRAgg:
             "error_rate, prior: the estimate did not converge in 5000 iterations; give numbers "
             "instead"
         )
+        raise RatingsError(msg)
+
+
+def _check_clip(clip: float) -> None:
+    if not 0 <= clip < 0.5:
+        msg = f"clip: {clip} is outside [0, 0.5); {PUBLISHED_CLIP} is published"
         raise RatingsError(msg)
 
 

@@ -31,6 +31,9 @@ from estimation.ratings import RatingsError, RatingsWarning
 #: Weight, in answers, that pulls a concept's share towards that of all concepts, and, in items,
 #: the prevalence found anew towards the last.
 SHARE_WEIGHT = 10.0
+#: Greatest scale of the prior of the prevalence: where ratings say little of it, a wider one is
+#: integrated over all the logits that it allows, in hours.
+WIDEST = 10.0
 #: Times that the prevalences of several concepts are found anew from the labels.
 CONCEPT_ROUNDS = 2
 
@@ -45,8 +48,8 @@ class CalibratedDawidSkene:
         p becomes e + (1 - 2e) p. No number of ratings can show it, so it is a prior: 2% by default,
         0 takes the crowd as infallible.
     prevalence_scale : float
-        Scale, above 0, of the prior of the prevalence where it is learned: its logit is Student t
-        around 0, with 2 degrees of freedom. A smaller scale holds the prevalence of few ratings
+        Scale, in (0, 10], of the prior of the prevalence where it is learned: its logit is Student
+        t around 0, with 2 degrees of freedom. A smaller scale holds the prevalence of few ratings
         nearer to one half.
     clip : float
         Concept priors are clipped to [clip, 1 - clip].
@@ -132,10 +135,10 @@ class CalibratedDawidSkene:
                 "and (0, 0.5)"
             )
             raise RatingsError(msg)
-        if not 0 < self.prevalence_scale < np.inf:
+        if not 0 < self.prevalence_scale <= WIDEST:
             msg = (
-                f"prevalence_scale: found {self.prevalence_scale}, expected a number above 0; give "
-                "a large one, such as 10, to let the ratings alone decide"
+                f"prevalence_scale: found {self.prevalence_scale}, expected a number in "
+                f"(0, {WIDEST:g}]; {WIDEST:g} lets the ratings alone decide"
             )
             raise RatingsError(msg)
         data = encode_ratings(ratings)

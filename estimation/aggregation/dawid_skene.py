@@ -165,11 +165,14 @@ class DawidSkene:
         Raises
         ------
         RatingsError
-            When the table does not pass the checks, or neither a prior nor a learned prevalence
-            exists, or a concept was not in the fit.
+            When nothing was fitted, the table does not pass the checks, neither a prior nor a
+            learned prevalence exists, or a concept was not in the fit.
         """
         from estimation.aggregation import em_kernel
 
+        if not hasattr(self, "miss_rate_"):
+            msg = "predict_proba: no error rates were found yet; call fit first"
+            raise RatingsError(msg)
         data = encode_ratings(ratings)
         rates = [
             series.reindex(data.raters).fillna(float(series.mean())).to_numpy()
@@ -197,14 +200,17 @@ class DawidSkene:
             msg = f"kind: {self.kind!r} is neither 'two_coin' nor 'one_coin'"
             raise RatingsError(msg)
         a, b = self.error_prior
-        if not (a >= 1 and b > a):
+        if not (1 <= a < b < np.inf):
             msg = (
                 f"error_prior: Beta{self.error_prior} has no mode below one half; give (a, b) with "
                 "1 <= a < b, so that raters are taken to be right more often than wrong"
             )
             raise RatingsError(msg)
-        if not (min(self.prevalence_prior) > 1):
-            msg = f"prevalence_prior: Beta{self.prevalence_prior} must have both numbers above 1"
+        if not all(1 < number < np.inf for number in self.prevalence_prior):
+            msg = (
+                f"prevalence_prior: Beta{self.prevalence_prior} must have both numbers above 1 "
+                "and finite"
+            )
             raise RatingsError(msg)
         if self.max_iterations < 1 or not self.tolerance >= 0 or not 0 < self.clip < 0.5:
             msg = (

@@ -141,8 +141,10 @@ class _Grid:
                     fine = False
             if fine:
                 break
+        # a share of the heaviest, not of all: a wide prior has thousands of points of little weight
+        least = 1e-3 * float(weight.max())
         kept = [
-            (self._points[p], float(w)) for p, w in zip(places, weight, strict=True) if w > 1e-3
+            (self._points[p], float(w)) for p, w in zip(places, weight, strict=True) if w > least
         ]
         kept.sort(key=lambda pair: -pair[1])
         total = sum(w for _, w in kept)

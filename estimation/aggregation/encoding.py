@@ -8,7 +8,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from estimation.aggregation.density import UNKNOWN
-from estimation.ratings import REQUIRED_COLUMNS, RatingsError, check_ratings, gold_labels, item_key
+from estimation.ratings import (
+    REQUIRED_COLUMNS,
+    RatingsError,
+    check_hashable,
+    check_ratings,
+    gold_labels,
+    item_key,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +66,12 @@ def encode_ratings(frame: pd.DataFrame) -> EncodedRatings:
     """
     from estimation.aggregation import em_kernel
 
-    if any(name not in frame.columns for name in REQUIRED_COLUMNS) or frame.empty:
+    if (
+        not isinstance(frame, pd.DataFrame)
+        or frame.columns.has_duplicates
+        or any(name not in frame.columns for name in REQUIRED_COLUMNS)
+        or frame.empty
+    ):
         check_ratings(frame)  # raises, and says why
     key = item_key(frame)
     ratings = frame["rating"]
@@ -104,7 +116,11 @@ def _number(column: "pd.Series[Any]") -> tuple[NDArray[np.int32], NDArray[np.int
         if highest - lowest < 4 * values.size + 1024:
             codes, first = em_kernel.number_integers(values, lowest, highest - lowest + 1)
             return codes, first
-    numbers, _ = pd.factorize(column)
+    try:
+        numbers, _ = pd.factorize(column)
+    except TypeError:
+        check_hashable(column)  # raises, and says which value
+        raise
     codes = numbers.astype(np.int32)
     first = np.full(int(codes.max(initial=-1)) + 1, -1, dtype=np.int64)
     backwards = np.arange(codes.size - 1, -1, -1)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import logit, ndtri
 from scipy.stats import rankdata
 
-from estimation.checks import FloatArray, probability_vector, standardized
+from estimation.checks import EstimationError, FloatArray, probability_vector, standardized
 
 #: Coefficients of the label model: intercept, logit of the prior, asinh, normal score.
 N_COEFFICIENTS = 4
@@ -67,8 +67,9 @@ def label_features(activation: ArrayLike, prior: ArrayLike, *, clip: float) -> F
     Raises
     ------
     EstimationError
-        When activation or prior cannot be used.
+        When activation or prior cannot be used, or `clip` is out of range.
     """
+    check_clip(clip)
     scaled = standardized(activation)
     probabilities = probability_vector(prior, "prior", scaled.size)
     features = np.empty((scaled.size, N_COEFFICIENTS))
@@ -77,3 +78,21 @@ def label_features(activation: ArrayLike, prior: ArrayLike, *, clip: float) -> F
     features[:, 2] = np.arcsinh(scaled)
     features[:, 3] = ndtri((rankdata(scaled) - 0.5) / scaled.size)
     return features
+
+
+def check_clip(clip: float) -> None:
+    """Refuse a limit of the concept prior outside (0, 0.5).
+
+    Parameters
+    ----------
+    clip : float
+        Priors are clipped to [clip, 1 - clip].
+
+    Raises
+    ------
+    EstimationError
+        When it is outside (0, 0.5): at 0 a prior of 0 has an infinite logit.
+    """
+    if not 0 < clip < 0.5:
+        msg = f"clip: {clip} is outside (0, 0.5); 1e-4 is usual"
+        raise EstimationError(msg)

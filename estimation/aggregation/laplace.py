@@ -20,6 +20,7 @@ from estimation.aggregation.label_prior import (
     COMPONENTS,
     N_COEFFICIENTS,
     Component,
+    check_clip,
     label_features,
 )
 from estimation.aggregation.priors import item_indices
@@ -43,7 +44,7 @@ class LaplaceMixture:
     correlation_sd : float
         Doubt about it: standard deviation on the logit; without effect where it is 0.
     clip : float
-        The concept prior is clipped to [clip, 1 - clip].
+        The concept prior is clipped to [clip, 1 - clip]; in (0, 0.5).
     components : sequence of Component
         The mixture, equal weights before any rating.
     n_proposals : int
@@ -337,9 +338,19 @@ class LaplaceMixture:
             msg = f"within_item_correlation: {self.within_item_correlation} is outside [0, 1)"
             raise EstimationError(msg)
         for name in ("rate_sd", "correlation_sd"):
-            if not getattr(self, name) >= 0:
-                msg = f"{name}: {getattr(self, name)} is negative; 0 means certainty"
+            if not 0 <= getattr(self, name) < np.inf:
+                msg = f"{name}: {getattr(self, name)} is negative or infinite; 0 means certainty"
                 raise EstimationError(msg)
+        check_clip(self.clip)
+        if self.n_proposals < 1:
+            msg = f"n_proposals: {self.n_proposals} is below 1; 2000 is usual"
+            raise EstimationError(msg)
+        if not self.components:
+            msg = "components: none; give at least one opinion of the concept prior"
+            raise EstimationError(msg)
+        if self.seed < 0:
+            msg = f"seed: {self.seed} is negative; give 0 or more"
+            raise EstimationError(msg)
 
     def _rates(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Miss rates, false-alarm rates and correlations of rows of parameters."""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from estimation.checks import FloatArray, probability_vector
+from estimation.checks import FloatArray, numbers, probability_vector
 from estimation.ratings import RatingsError, item_key, shown
 
 #: What a concept prior may be given as, see `prior_of_items`.
@@ -43,7 +43,7 @@ def prior_of_items(ratings: pd.DataFrame, prior: PriorLike) -> FloatArray:
     if isinstance(prior, Mapping):
         values = _look_up(ratings, prior)
     else:
-        values = np.asarray(prior, dtype=np.float64)
+        values = numbers(prior, "prior")
         if values.ndim == 0:
             values = np.full(len(ratings), float(values))
     if values.shape != (len(ratings),):
@@ -61,7 +61,7 @@ def _look_up(ratings: pd.DataFrame, prior: Mapping[Any, Any]) -> FloatArray:
                 msg = f"prior: no prior for concept {concept!r}; give its vector over all inputs"
                 raise RatingsError(msg)
             values[rows] = rows_of_vector(
-                ratings["item"].to_numpy()[rows], np.asarray(prior[concept], dtype=np.float64)
+                ratings["item"].to_numpy()[rows], numbers(prior[concept], "prior")
             )
         return values
     key = item_key(ratings)
@@ -77,7 +77,7 @@ def _look_up(ratings: pd.DataFrame, prior: Mapping[Any, Any]) -> FloatArray:
             "a rating lies outside the design, or the prior lacks that input"
         )
         raise RatingsError(msg)
-    return np.array([prior[name] for name in names], dtype=np.float64)
+    return numbers([prior[name] for name in names], "prior")
 
 
 def rows_of_vector(items: Any, vector: FloatArray) -> FloatArray:

@@ -40,7 +40,7 @@ def plan(
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Write the table: .csv or .json.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw it: .png, .svg or .pdf.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the labels that are tried.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the labels that are tried.")] = 0,
 ) -> None:
     """Plan a study: expected error against budget for every design, what to do, and its price.
 
@@ -59,6 +59,7 @@ def plan(
     from estimation.planning.pair_plan import DEFAULT_BUDGETS
 
     check_output(plot, (".png", ".svg", ".pdf"))
+    check_output(output, (".csv", ".json"))
     pairs = read_pairs(activations, prior, pair)
     raters = RaterErrors(error_rate, correlation)
     budgets = sorted({*DEFAULT_BUDGETS, *([] if budget is None else [budget])})
@@ -77,6 +78,11 @@ def plan(
     )
     for warning in whole.warnings:
         note(warning)
+    # before the advice, which may say that no planned study will do
+    write_table(whole.table, output)
+    if plot is not None:
+        plot_plan(whole).savefig(plot)
+        note(f"wrote {plot}")
     goal = None if budget is not None else rmse if rmse is not None else 0.05
     advice = recommend(whole, budget=budget, rmse=goal)
     CONSOLE.print(advice.reason, soft_wrap=True, markup=False)
@@ -95,7 +101,3 @@ def plan(
         soft_wrap=True,
         markup=False,
     )
-    write_table(whole.table, output)
-    if plot is not None:
-        plot_plan(whole).savefig(plot)
-        note(f"wrote {plot}")

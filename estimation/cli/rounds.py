@@ -7,7 +7,7 @@ import typer
 
 from estimation.checks import EstimationError
 from estimation.cli.pairs import Activations, Correlation, ErrorRate, Prior, read_pairs
-from neuron_eval.cli.console import CONSOLE, note, write_table
+from neuron_eval.cli.console import CONSOLE, check_output, note, write_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,7 @@ def next_round(
     max_ratings: Annotated[int, typer.Option(min=1, help="Stop at this many at the latest.")] = 540,
     error_rate: ErrorRate = 0.23,
     correlation: Correlation = 0.1,
-    seed: Annotated[int, typer.Option(help="Seed of the round.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the round.")] = 0,
 ) -> None:
     """Draw the next round of an adaptive study, or say that the score is known well enough.
 
@@ -56,6 +56,7 @@ def next_round(
     from estimation.adaptive import draw_adaptive, one_pair_score
     from estimation.planning import StoppingRule, should_stop
 
+    check_output(output, (".csv", ".json"))
     concepts = {name.partition(":")[2] for name in pair}
     if len(concepts) > 1:
         msg = (

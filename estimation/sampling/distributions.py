@@ -63,7 +63,8 @@ def model_guided_distribution(
     Raises
     ------
     SamplingError
-        When gamma is outside (0, 1] or the prior is constant.
+        When gamma is outside (0, 1], the prior is constant, or activation and prior never leave
+        their means on the same input.
     EstimationError
         When activations are constant or not finite, or the prior is no probability.
 
@@ -82,6 +83,12 @@ def model_guided_distribution(
         )
         raise SamplingError(msg)
     product = np.abs(scaled * (probabilities - probabilities.mean()) / spread)
+    if product.max() <= 1e-12:
+        msg = (
+            "prior: at its mean wherever the activation is not at its own, so that their product "
+            "is 0 on all inputs and cannot guide the draw; use the design 'uniform' or 'neyman'"
+        )
+        raise SamplingError(msg)
     return _mixed(product, gamma)
 
 

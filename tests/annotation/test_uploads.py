@@ -143,6 +143,8 @@ class Boom:
 
 
 def test_pickles_are_refused_and_not_run() -> None:
+    with pytest.raises(UploadRefused, match="complex128 values, expected real numbers"):
+        check(npy_bytes(np.zeros(3, dtype=complex)), "a.npy", ARRAYS)
     objects = npy_bytes(np.array([Boom()], dtype=object))
     with pytest.raises(UploadRefused, match="pickle"):
         check(objects, "a.npy", ARRAYS)

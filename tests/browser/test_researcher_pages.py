@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from playwright.sync_api import Page, expect
 
 from annotation import science
-from annotation.models import Study, StudyStatus
+from annotation.models import ActivationMatrix, ProbeDataset, Study, StudyStatus
 from annotation.services.estimates import estimate_request, estimate_run
 from annotation.services.imports_of_files import dataset_upload
 from annotation.services.members import member_set
@@ -149,6 +149,23 @@ def addresses(studies: dict[str, Any]) -> dict[str, str]:
     for name in ("edit", "clone", "delete", "explanations", "preview", "members", "log"):
         pages[name] = f"/studies/{'draft' if name in {'edit', 'explanations'} else 'open'}/{name}/"
     return pages
+
+
+def test_a_name_without_a_space_widens_no_page(
+    open_page: Open, live_server, studies: dict[str, Any]
+) -> None:
+    name = ("imagenet_val_50000_" * 11)[:200]
+    ProbeDataset.objects.filter(pk=studies["open"].dataset_id).update(name=name)
+    ActivationMatrix.objects.update(layer=name)
+    Study.objects.update(title=name)
+    pages = looks(open_page, live_server.url, "ada")
+    wide = {}
+    for device, page in pages.items():
+        for what, address in addresses(studies).items():
+            page.goto(live_server.url + address)
+            if overflow(page) > 0:
+                wide[f"{what}-{device}"] = overflow(page)
+    assert wide == {}
 
 
 def test_axe_finds_nothing_on_any_page(

@@ -123,6 +123,24 @@ def test_constant_prior_out_of_range(prior):
         BRAgg(prior=prior).fit(frame(["1"]))
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [{"clip": 0.7}, {"clip": np.nan}, {"prior_ratings": 0}, {"prior_items": -5}],
+)
+def test_bragg_settings_out_of_range(setting):
+    with pytest.raises(RatingsError, match=next(iter(setting))):
+        BRAgg("estimate", prior="estimate", **setting).fit(frame(["110"]))
+
+
+@pytest.mark.parametrize(
+    ("n", "k", "prior", "message"),
+    [(np.nan, 1, 0.5, "k .ratings"), (3, 1, np.nan, "prior: holds"), (3, 1, 5.0, "prior: holds")],
+)
+def test_bragg_of_values_that_are_none(n, k, prior, message):
+    with pytest.raises(RatingsError, match=message):
+        bragg_posterior(n, k, prior)
+
+
 def test_a_prior_is_given_or_learned_but_not_both():
     with pytest.raises(RatingsError, match="concept prior was given too"):
         BRAgg(prior="estimate").fit(frame(["1"]), 0.3)

@@ -162,6 +162,23 @@ def test_the_prior_of_the_prevalence_decides_while_ratings_are_few():
     assert found[0] > 0.35
 
 
+def test_a_wide_prior_of_the_prevalence_is_integrated_whole():
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame(
+        {
+            "item": np.tile(np.arange(20), 3),
+            "rater": np.repeat(["x", "y", "z"], 20),
+            "rating": rng.integers(0, 2, 60),
+        }
+    )
+    grid = CalibratedDawidSkene(prevalence_scale=10).fit(table).grid_
+    # answers that are all chance say next to nothing of the prevalence: the prior decides, which
+    # is flat as far as the grid goes, 4 nats below its height
+    assert len(grid) > 400
+    assert grid["prevalence_shift"].min() < -20
+    assert grid["prevalence_shift"].max() > 20
+
+
 def test_many_ratings_overrule_the_prior_of_the_prevalence():
     truth, ratings = simulated(0.0, n_items=600, redundancy=5, share=0.05)
     fitted = CalibratedDawidSkene().fit(ratings)
@@ -276,7 +293,7 @@ def test_input_that_cannot_be_used():
         CalibratedDawidSkene().fit(frame([(0, "a", 1.0), (0, "a", 1.0)]))
     with pytest.raises(RatingsError, match="no prior for item 0"):
         CalibratedDawidSkene().fit(frame([(0, "a", 1.0)]), {1: 0.5})
-    for scale in (0.0, -1.0, np.nan, np.inf):
+    for scale in (0.0, -1.0, np.nan, 1e9, np.inf):
         with pytest.raises(RatingsError, match="prevalence_scale: found"):
             CalibratedDawidSkene(prevalence_scale=scale).fit(frame([(0, "a", 1.0)]))
     for bad in ({"consensus_error": 0.5}, {"clip": 0.0}):

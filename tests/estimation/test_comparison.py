@@ -4,6 +4,7 @@ import pytest
 
 from estimation.checks import EstimationError
 from estimation.comparison import compare_methods
+from estimation.separation import ratings_to_separate
 
 
 def table(scores, sd=0.0, **columns):
@@ -80,6 +81,15 @@ def test_errors_of_the_estimates_are_counted_once():
     assert np.mean(widths) == pytest.approx(0.0283, rel=0.08)
 
 
+def test_scores_at_the_end_of_their_range_err_as_far_as_they_say():
+    board = compare_methods(table(np.tile([1.0, 0.99, 0.5], (6, 1)), sd=0.1), n_draws=20_000)
+    assert list(board.table.index) == ["m0", "m1", "m2"]
+    assert board.table["upper"].max() <= 1
+    # the mean of six scores with standard error 0.1
+    assert (board.table["mean"] - board.table["lower"]).max() < 4 * 0.1 / np.sqrt(6)
+    assert board.table.loc["m2", "rank_lower"] == 3
+
+
 def test_joint_draws_replace_standard_errors():
     rng = np.random.default_rng(0)
     scores = np.full((8, 2), 0.3)
@@ -133,3 +143,29 @@ def test_draws_of_another_shape():
     frame = table([[0.3, 0.1]])
     with pytest.raises(EstimationError, match="draws: shape"):
         compare_methods(frame, draws=np.zeros((3, 10)))
+
+
+def test_texts_that_are_numbers_count_and_others_are_refused():
+    known = table([[0.1, 0.2], [0.3, 0.1]], sd=0.05)
+    texts = known.assign(score=known["score"].astype(str), sd=known["sd"].astype(str))
+    assert compare_methods(texts).table.equals(compare_methods(known).table)
+    apart = {"method_a": "m0", "method_b": "m1", "ratings_per_explanation": 90}
+    assert ratings_to_separate(texts, **apart) == ratings_to_separate(known, **apart)
+    with pytest.raises(EstimationError, match="score 'high' of neuron 0, method 'm0'"):
+        compare_methods(known.assign(score="high"))
+
+
+def test_no_draws_are_refused():
+    known = table([[0.1, 0.2], [0.3, 0.1]])
+    with pytest.raises(EstimationError, match="n_draws: 0"):
+        compare_methods(known, n_draws=0)
+    with pytest.raises(EstimationError, match="draws: shape"):
+        compare_methods(known, draws=np.zeros((4, 0)))
+
+
+def test_an_assurance_next_to_one_takes_many_ratings():
+    known = table([[0.1, 0.2], [0.3, 0.1], [0.2, 0.3]], sd=0.05)
+    found = ratings_to_separate(
+        known, "m0", "m1", ratings_per_explanation=90, assurance=1 - 1e-9, neurons="finite"
+    )
+    assert found.further_ratings > 1e6

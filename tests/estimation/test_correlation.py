@@ -1,9 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from estimation.aggregation import prior_of_items
 from estimation.checks import EstimationError
 from estimation.combined import (
     combined_correlation,
@@ -581,6 +583,16 @@ def test_a_linear_explanation_whose_sample_has_one_activation_is_undefined():
     assert "concept 0: all sampled inputs have the same activation" in estimate.warnings[0]
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_the_scale_of_coefficients_changes_nothing(scale):
+    g = [np.tile(PAIR.prior, (4, 1)), np.tile(PAIR.prior[::-1], (4, 1))]
+    for estimator in (linear_explanation_correlation, combined_linear_correlation):
+        known = estimator(PAIR.activation, [1.0, -0.5], [DRAW] * 2, g, prediction=g)
+        scaled = estimator(PAIR.activation, [scale, -0.5 * scale], [DRAW] * 2, g, prediction=g)
+        assert scaled.score == pytest.approx(known.score)
+        assert (scaled.lower, scaled.upper) == pytest.approx((known.lower, known.upper))
+
+
 def test_top_design_has_no_weighted_score():
     draw = draw_top(PAIR.activation, 30)
     with pytest.raises(SamplingError, match="no importance weights"):
@@ -594,6 +606,19 @@ def test_labels_that_are_no_probabilities(bad):
     for estimator in (published_correlation, importance_weighted_correlation):
         with pytest.raises(EstimationError, match=f"drawn input {DRAW.indices[7]} is not a prob"):
             estimator(PAIR.activation, DRAW, labels)
+
+
+@pytest.mark.parametrize("wrong", ["x", 1j, [0.5, 0.5]])
+def test_values_that_are_no_numbers_are_named(wrong):
+    some = [0.5] * 999
+    with pytest.raises(EstimationError, match="activation: expected an array of numbers"):
+        importance_weighted_correlation([wrong, *some], DRAW, soft_labels())
+    with pytest.raises(EstimationError, match="labels: expected an array of numbers"):
+        importance_weighted_correlation(PAIR.activation, DRAW, [wrong, *some[:179]])
+    with pytest.raises(EstimationError, match="g: expected an array of numbers"):
+        posterior_correlation(PAIR.activation, [[wrong, *some]])
+    with pytest.raises(EstimationError, match="prior: expected an array of numbers"):
+        prior_of_items(pd.DataFrame({"item": [3]}), {3: "x"})
 
 
 def test_shapes_that_do_not_match():

@@ -172,6 +172,8 @@ def test_predict_uses_what_was_learned(study):
 
 def test_predict_without_what_it_needs(study):
     _, ratings = study
+    with pytest.raises(RatingsError, match="call fit first"):
+        DawidSkene().predict_proba(ratings)
     with pytest.raises(RatingsError, match="concept prior"):
         DawidSkene().fit(ratings, 0.3).predict_proba(ratings)
     concepts = DawidSkene().fit(ratings.assign(concept="x"))
@@ -247,7 +249,10 @@ def test_tables_that_cannot_be_used(changes, message):
         ({"kind": "three_coin"}, "three_coin"),
         ({"error_prior": (5.0, 2.0)}, "below one half"),
         ({"error_prior": (0.5, 2.0)}, "below one half"),
+        ({"error_prior": (1.0, np.inf)}, "below one half"),
         ({"prevalence_prior": (1.0, 1.0)}, "prevalence_prior"),
+        ({"prevalence_prior": (2.0, np.nan)}, "prevalence_prior"),
+        ({"prevalence_prior": (2.0, np.inf)}, "prevalence_prior"),
         ({"max_iterations": 0}, "max_iterations"),
         ({"clip": 0.0}, "clip"),
     ],

@@ -9,6 +9,7 @@ from estimation.checks import EstimationError
 from estimation.cli import app as app_module
 from estimation.cli.app import app, main
 from estimation.simulated_study import REGIMES, simulate_pair
+from neuron_eval.cli.console import OutputError
 
 
 def run(*arguments: object):
@@ -111,3 +112,26 @@ def test_ratings_that_cannot_be_used_end_with_one_line(
         main()
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["plan", "next"])
+def test_seeds_and_outputs_that_cannot_be_are_said_before_anything_is_computed(files, command):
+    folder, _ = files
+    given = (command, folder / "a.npy", folder / "s.csv", "-p", "0:dog")
+    refused = run(*given, "--output", folder / "n.csv", "--seed", -1)
+    assert refused.exit_code == 2
+    assert "--seed" in refused.output
+    with pytest.raises(OutputError, match=r"ends in \.csv or \.json"):
+        run(command, folder / "none.npy", folder / "s.csv", "-p", "0:dog", "--output", "n.txt")
+
+
+def test_a_plan_is_written_even_where_no_study_is_exact_enough(files):
+    folder, _ = files
+    out, plot = folder / "plan.csv", folder / "plan.svg"
+    with pytest.raises(EstimationError, match="no study planned reaches 1e-05"):
+        run(
+            *("plan", folder / "a.npy", folder / "s.csv", "-p", "0:dog", "--rmse", 1e-5),
+            *("--output", out, "--plot", plot),
+        )
+    assert len(pd.read_csv(out)) > 100
+    assert plot.exists()

@@ -115,6 +115,12 @@ def test_strange_ratings_have_a_defined_result(case):
         {"within_item_correlation": -1},
         {"within_item_correlation": 1.0},
         {"rate_sd": -0.1},
+        {"rate_sd": np.inf},
+        {"clip": 0.0},
+        {"clip": 0.7},
+        {"n_proposals": 0},
+        {"components": ()},
+        {"seed": -1},
     ],
 )
 def test_settings_out_of_range(setting):

@@ -107,6 +107,28 @@ def test_same_results_with_one_and_two_workers_and_on_dask(matrix):
     assert list(far.results) == list(one.results)
 
 
+def test_a_folder_may_be_given_as_text(tmp_path):
+    pairs = {"a": {"x": 1.0}}
+    first = map_pairs(plus, pairs, folder=f"{tmp_path}/results/", n_jobs=1, progress=False)
+    again = map_pairs(plus, pairs, folder=tmp_path / "results", n_jobs=1, progress=False)
+    assert again.reused == ("a",)
+    assert again.results == first.results
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"n_jobs": 0}, "n_jobs: found 0"),
+        ({"backend": "threads"}, "backend: found 'threads', expected 'joblib' or 'dask'"),
+        ({"changed": "keep"}, "changed: found 'keep', expected 'redo' or 'refuse'"),
+        ({"errors": "ignore"}, "errors: found 'ignore', expected 'raise' or 'keep'"),
+    ],
+)
+def test_options_that_there_are_not(option, message):
+    with pytest.raises(EstimationError, match=message):
+        map_pairs(plus, {"a": {"x": 1.0}}, **option)
+
+
 def test_seeds_come_from_the_key_alone(matrix):
     all_pairs = jobs(matrix)
     options = {"parameters": {"n": 5}, "seed": 3, "n_jobs": 1, "progress": False}
@@ -292,6 +314,17 @@ def test_results_survive_the_round_trip_to_the_last_digit(tmp_path):
     assert back["words"].tolist() == ["a", "b"]
     assert read_result(tmp_path, "key", "another").status == "changed"
     assert read_result(tmp_path, "else", "print").status == "missing"
+
+
+def test_scalars_of_numpy_become_those_of_python():
+    found = plain(
+        {"a": np.float64(0.1), "b": np.str_("x"), "c": np.bool_(True), "d": [np.int8(3)]}, "k"
+    )
+    assert [type(value) for value in (*found.values(), found["d"][0])] == [
+        *(float, str, bool, list, int)
+    ]
+    with pytest.raises(EstimationError, match="'__array__' stands for arrays"):
+        plain({"a": {"__array__": "a0"}}, "k")
 
 
 def test_keys_that_look_alike_have_files_of_their_own(tmp_path):

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from estimation.aggregation.encoding import encode_ratings
 from estimation.ratings import (
     RatingsError,
     check_designed,
@@ -49,6 +50,16 @@ def test_missing_column_is_named(missing):
 def test_other_values_are_named_with_their_row(bad):
     with pytest.raises(RatingsError, match=r"rating .* in row 2 is none of 1"):
         check_ratings(table(rating=pd.Series([1, 0, bad, 1], dtype=object)))
+
+
+@pytest.mark.parametrize("check", [check_ratings, encode_ratings])
+def test_what_is_no_table_of_ratings_is_named(check):
+    with pytest.raises(RatingsError, match="found list, expected a pandas DataFrame"):
+        check([1, 0])
+    with pytest.raises(RatingsError, match="column 'rating' is there more than once"):
+        check(pd.concat([table(), table()[["rating"]]], axis=1))
+    with pytest.raises(RatingsError, match=r"item \[0\] in row 0 is a list"):
+        check(table(item=[[0], [0], [1], [1]]))
 
 
 def test_empty_table():

@@ -6,6 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import binom, chisquare, norm
 
 from estimation.checks import EstimationError
+from estimation.planning import plan_pair
 from estimation.sampling import (
     DESIGNS,
     Draw,
@@ -295,3 +296,14 @@ def test_any_usable_input_gives_a_distribution(activation, prior, gamma):
         return
     assert q.sum() == pytest.approx(1)
     assert q.min() >= gamma / 12 * (1 - 1e-12)
+
+
+def test_a_prior_that_never_leaves_its_mean_where_the_neuron_does_cannot_guide():
+    activation, prior = np.zeros(50), np.full(50, 0.5)
+    activation[:2] = 1.0, -1.0
+    prior[2:4] = 0.2, 0.8
+    with pytest.raises(SamplingError, match="cannot guide the draw"):
+        draw_model_guided(activation, prior, n_draws=10, seed=0)
+    plan = plan_pair(activation, prior, budgets=[60], n_label_draws=3)
+    assert "model_guided" not in set(plan.table["design"])
+    assert np.isfinite(plan.table["rmse"]).all()

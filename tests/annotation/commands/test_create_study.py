@@ -67,23 +67,30 @@ def test_a_second_study_uses_what_exists(file: Path) -> None:
     assert Study.objects.get(slug="second").dataset == ProbeDataset.objects.get()
 
 
+def folders() -> set[Path]:
+    """Folders that inputs were copied to."""
+    return set((Path(settings.DATA_DIR) / "datasets").glob("*"))
+
+
 def test_a_dry_run_leaves_nothing(file: Path) -> None:
-    before = arrays()
+    before, copied = arrays(), folders()
     said = run(file, "--dry-run", "--launch")
     assert "Dry run: all of it was taken back." in said
     assert "ok    Explanations: 3 explanations by 1 method." in said
     assert not Study.objects.exists()
     assert not ProbeDataset.objects.exists()
     assert arrays() == before
+    assert folders() == copied
 
 
 def test_a_failing_step_leaves_nothing(file: Path) -> None:
-    before = arrays()
+    before, copied = arrays(), folders()
     (file.parent / "clip_dissect.csv").write_text("unit,description,similarity\n7,ufo,1\n")
     with pytest.raises(CommandError, match="the layer has neurons 0 to 2"):
         run(file)
     assert not ProbeDataset.objects.exists()
     assert arrays() == before
+    assert folders() == copied
 
 
 def test_a_study_that_is_not_ready_is_not_launched(file: Path) -> None:

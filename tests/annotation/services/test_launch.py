@@ -3,16 +3,18 @@
 import shutil
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from django.utils import timezone
 
 from annotation.exceptions import InvalidInput, StudyNotReady
 from annotation.models import Channel, Item, QualityPolicy, Study, WorkerHeartbeat
 from annotation.queries.checklist import Check, CheckState
+from annotation.services.datasets import activations_register
 from annotation.services.gold import NewGoldAnswer, gold_answers_add, gold_answers_remove
 from annotation.services.launch import launch_checklist, launch_require
 from annotation.services.sampling import sampling_plan
-from annotation.services.studies import study_launch
+from annotation.services.studies import NewExplanation, explanations_add, study_launch
 from tests.annotation.factories import make_study
 
 pytestmark = pytest.mark.django_db
@@ -117,9 +119,21 @@ def no_contact(study: Study) -> None:
     study.recruitments.update(channel=Channel.PROLIFIC, places=10, reward_minor=200)
 
 
+def dead_neuron(study: Study) -> None:
+    layer = activations_register(
+        dataset=study.dataset,
+        model_name="dead",
+        layer="relu",
+        activations=np.zeros((study.dataset.n_inputs, 1)),
+    )
+    new = NewExplanation(layer, 0, {"concept 0": 1.0})
+    explanations_add(study=study, method="Dead", explanations=[new])
+
+
 @pytest.mark.parametrize(
     ("spoil", "name", "words"),
     [
+        (dead_neuron, "sampling", "leave this neuron out of the study."),
         (no_explanations, "explanations", "There are none"),
         (no_column, "concepts", "'concept 0'"),
         (folder_gone, "files", "is gone. Answers are safe"),

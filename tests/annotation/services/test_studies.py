@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from annotation.datafiles import NewInput
 from annotation.exceptions import (
     ArrayProblem,
     BudgetTooSmall,
@@ -26,7 +27,11 @@ from annotation.models import (
     StudyStatus,
     Task,
 )
-from annotation.services.datasets import activations_register, concept_matrix_register
+from annotation.services.datasets import (
+    activations_register,
+    concept_matrix_register,
+    probe_dataset_create,
+)
 from annotation.services.studies import (
     NewExplanation,
     explanations_add,
@@ -338,6 +343,23 @@ def test_matrices_of_another_dataset_are_refused() -> None:
         )
 
 
+def test_the_question_speaks_of_what_is_shown() -> None:
+    images = make_study(launched=False)
+    texts = probe_dataset_create(
+        name="Texts",
+        modality="text",
+        inputs=[NewInput(text=f"passage {number}") for number in range(4)],
+    )
+    prior = concept_matrix_register(
+        dataset=texts, name="cheap", role="prior", concepts=["a"], values=[[0.2], [0.8]] * 2
+    )
+    asked = {"owner": images.owner, "dataset": texts, "concept_prior": prior}
+    asked |= {"rating_budget": 10, "consent_text": "Yes?", "title": "X"}
+    assert images.question == "Does this image contain:"
+    assert study_create(slug="x", **asked).question == "Does this text contain:"
+    assert study_create(slug="y", question="Is there:", **asked).question == "Is there:"
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -347,6 +369,8 @@ def test_matrices_of_another_dataset_are_refused() -> None:
         ({"consent_text": ""}, "consent_text: This field cannot be blank"),
         ({"inputs_per_pair": 10_001}, "inputs_per_pair: .* less than or equal to 10000"),
         ({"items_per_task": 0}, "items_per_task: "),
+        ({"currency": "€€€"}, "currency: '€€€' is no currency code"),
+        ({"currency": "usd"}, "three capital letters"),
     ],
 )
 def test_bad_fields(fields: dict, message: str) -> None:

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.exports import TABLES
 from annotation.models import Aggregation, EstimateRun, RunStatus, Study, StudyStatus
 from annotation.services.estimates import estimate_request, estimate_run
 from tests.annotation.factories import (
@@ -375,3 +376,18 @@ def test_the_share_of_intervals_that_hold_the_truth_is_counted(owner: Client, st
     run.estimates.filter(pk=rows[2].pk).update(reference_score=None)
     run.estimates.filter(pk=rows[3].pk).update(reference_score=rows[3].score)
     assert "2 of 3 intervals hold the reference score" in page(owner, study)
+
+
+def test_every_table_that_there_is_stands_in_the_export_menu(owner: Client, study: Study) -> None:
+    def menu() -> dict[str, str]:
+        page = owner.get(reverse("researcher:study", args=[study.slug])).content.decode()
+        links = page.split(">Export</summary>")[1].split("</details>")[0]
+        found = re.findall(r'href="([^"]+/(\w+)(?:[.]csv|[.]json|/)[^"/]*)"', links)
+        return {table: address for address, table in found}
+
+    assert set(menu()) == set(TABLES) - {"estimates"}
+    rate_study(study)
+    estimate(study)
+    assert set(menu()) == set(TABLES)
+    for address in menu().values():
+        assert owner.get(address).status_code == 200, address

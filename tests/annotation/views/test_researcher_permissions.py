@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import URLPattern, reverse
 
 from annotation.models import Study
+from annotation.services.datasets import activations_register
 from annotation.services.members import member_set
 from annotation.urls import researcher_patterns
 from tests.annotation.factories import make_study, make_user
@@ -138,5 +139,35 @@ def test_only_who_registered_a_dataset_deletes_it(study: Study, people: dict[str
     client.force_login(people["owner"])
     assert client.post(url, follow=True).context["dataset"] == dataset  # a study uses it
     study.delete()
+    page = client.get(reverse("researcher:dataset", args=[dataset.pk])).content.decode()
+    assert "deleted for good" in page  # asked before, for the matrices are gone at once
     client.post(url)
     assert not type(dataset).objects.filter(pk=dataset.pk).exists()
+
+
+def test_a_matrix_registered_by_mistake_is_deleted(
+    study: Study, people: dict[str, object], django_capture_on_commit_callbacks
+) -> None:
+    dataset = study.dataset
+    layer = activations_register(
+        dataset=dataset, model_name="tiny", layer="wrong", activations=[[0.0], [1.0]] * 6
+    )
+    used = dataset.activation_matrices.exclude(pk=layer.pk).get()
+    rows = (("activations", layer), ("activations", used), ("concepts", study.concept_prior))
+    urls = [
+        reverse("researcher:matrix_remove", args=[dataset.pk, kind, row.pk]) for kind, row in rows
+    ]
+    client = Client()
+    client.force_login(people["stranger"])
+    assert [client.post(url).status_code for url in urls] == [403] * 3
+    type(dataset).objects.filter(pk=dataset.pk).update(created_by=people["owner"])
+    client.force_login(people["owner"])
+    for url in urls[1:]:
+        assert "is used by" in client.post(url, follow=True).content.decode()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert "is deleted" in client.post(urls[0], follow=True).content.decode()
+    assert client.post(urls[0]).status_code == 404
+    assert client.post(urls[0].replace("activations", "nonsense")).status_code == 404
+    assert list(dataset.activation_matrices.all()) == [used]
+    assert used.absolute_path.exists()
+    assert not layer.absolute_path.exists()

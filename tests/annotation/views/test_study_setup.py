@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from annotation.models import ProbeDataset, Study, StudyStatus
 from annotation.services.members import member_set
+from annotation.services.studies import study_close
 from annotation.services.study_changes import study_update
 from annotation.views import researcher
 from tests.annotation.factories import make_study, make_user, rate_study
@@ -90,6 +91,7 @@ def test_a_draft_is_made_from_the_form(owner: Client, study: Study) -> None:
         ({"concept_prior": "999999"}, "valid choice"),
         ({"rating_budget": "0"}, "greater than or equal to 1"),
         ({"title": ""}, "required"),
+        ({"currency": "$$$"}, "is no currency code"),
         ({"spending_cap": "-1"}, "greater than or equal"),
         ({"title": "a\0b"}, "Null characters"),
     ],
@@ -116,7 +118,7 @@ def test_settings_of_a_launched_study(client: Client) -> None:
     url = reverse("researcher:study_edit", args=[study.slug])
     html = client.get(url).content.decode()
     assert 'name="consent_text"' in html
-    assert 'name="redundancy"' not in html
+    assert 'id="h-redundancy"' in html
     # fields that are not on the page change nothing, whatever is sent
     data = form_of(study, title="Changed", consent_text="New text.", redundancy=9, seed=9)
     assert client.post(url, data).status_code == 302
@@ -172,6 +174,28 @@ def test_a_launched_study_gets_its_first_spending_cap(client: Client) -> None:
     html = response.content.decode()
     assert "is less than the present 25000" in html
     assert "spending_cap_minor" not in html
+
+
+def test_more_ratings_an_item_are_asked_for(client: Client, owner: Client, study: Study) -> None:
+    assert 'id="h-redundancy"' not in owner.get(f"/studies/{study.slug}/edit/").content.decode()
+    study = make_study(redundancy=2)
+    Study.objects.filter(pk=study.pk).update(rating_budget=3 * study.items.count())
+    client.force_login(study.owner)
+    url = reverse("researcher:study_redundancy", args=[study.slug])
+    for asked, words, after in (
+        ("1", "is not above the present 2", 2),
+        ("4", "raise rating_budget", 2),
+        ("many", "whole number", 2),
+        ("3", "3 ratings an item are asked for", 3),
+    ):
+        html = client.post(url, {"redundancy": asked}, follow=True).content.decode()
+        assert words in html
+        study.refresh_from_db()
+        assert study.redundancy == after
+    study_close(study=study, actor=study.owner)
+    html = client.post(url, {"redundancy": "4"}, follow=True).content.decode()
+    assert "redundancy can be raised" in html
+    assert 'id="h-redundancy"' not in html
 
 
 def test_the_list_is_searched_and_paged(
