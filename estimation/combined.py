@@ -38,6 +38,10 @@ from estimation.score_estimate import (
 RESIDUAL_CORRELATION_SD = 0.2
 #: The correlation of two labels is kept this far inside (-1, 1).
 MOST_CORRELATION = 0.9
+#: An explanation whose variance is no more than this is constant.
+LEAST_VARIANCE = 1e-12
+#: Values (posterior draws x inputs) that are worked on at once.
+BLOCK = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,31 +179,23 @@ def combined_linear_correlation(
         for j, concept in enumerate(concepts)
         for note in weight_warnings(concept.draw.weights)
     ]
-    y = sum((c.coefficient * c.g for c in concepts), np.zeros_like(concepts[0].g))
-    y_off = y - y.mean(axis=1, keepdims=True)
-    variance = np.mean(y_off**2, axis=1) + _label_variance(concepts, np.random.default_rng(seed))
-    if np.any(variance <= 1e-12):
+    shared = _shared_correlations(concepts, np.random.default_rng(seed))
+    rows = max(1, BLOCK // scaled.size)
+    blocks = [
+        _block(concepts, scaled, shared, slice(start, start + rows))
+        for start in range(0, concepts[0].g.shape[0], rows)
+    ]
+    if any(np.any(block.variance <= LEAST_VARIANCE) for block in blocks):
         notes.append("the explanation is constant in some posterior draws; rate more inputs")
         return undefined_score("combined", level, n_effective, rated.size, tuple(notes))
-    sd = np.sqrt(variance)
-    scores = np.clip(y @ scaled / scaled.size / sd, -1.0, 1.0)
-
-    corrected = _corrected(concepts, scaled, y_off, y @ scaled / scaled.size, variance)
-    of_labels, of_sample = np.zeros(scores.size), 0.0
-    for concept in concepts:
-        own, rows = concept.coefficient, concept.g
-        # N d rho / d c_ij, a label going from 0 to 1 beside the expected values of the others
-        others = y_off - own * (rows - 0.5)
-        influence = own * (scaled / sd[:, None] - (scores / variance)[:, None] * others)
-        of_labels += np.sum(influence**2 * rows * (1 - rows), axis=1) / scaled.size**2
-        slope = (corrected.score / corrected.variance)[:, None]
-        others -= corrected.shift[:, None]
-        influence = own * (scaled / np.sqrt(corrected.variance)[:, None] - slope * others)
-        moved = (influence * (rows - concept.prediction))[:, concept.draw.indices]
-        relative = concept.draw.weights / concept.draw.weights.mean()
-        moved -= np.mean(relative * moved, axis=1, keepdims=True)
-        of_sample += float(np.mean(variance_of_mean(relative * moved, concept.draw)))
-    correction = corrected.score - scores
+    scores = np.concatenate([block.scores for block in blocks])
+    corrected = np.concatenate([block.corrected for block in blocks])
+    of_labels = np.concatenate([block.of_labels for block in blocks])
+    of_sample = sum(
+        float(np.mean(np.concatenate([block.of_sample[j] for block in blocks])))
+        for j in range(len(concepts))
+    )
+    correction = corrected - scores
     bias = max(0.0, float(correction.mean()) ** 2 - of_sample)
     if bias == 0:
         added = 0.0
@@ -216,6 +212,51 @@ def combined_linear_correlation(
         estimator="combined",
         warnings=notes,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """What some posterior draws say, an entry each; `of_sample` one array a concept."""
+
+    variance: FloatArray
+    scores: FloatArray
+    corrected: FloatArray
+    of_labels: FloatArray
+    of_sample: list[FloatArray]
+
+
+def _block(
+    concepts: Sequence[_Concept],
+    scaled: FloatArray,
+    shared: Sequence[tuple[int, int, FloatArray]],
+    rows: slice,
+) -> _Block:
+    """Score some posterior draws by the model, and as the weighted sample corrects it."""
+    own_rows = [_Concept(c.coefficient, c.draw, c.g[rows], c.prediction[rows]) for c in concepts]
+    y = sum((c.coefficient * c.g for c in own_rows), np.zeros_like(own_rows[0].g))
+    numerator = y @ scaled / scaled.size
+    y_off = y - y.mean(axis=1, keepdims=True)
+    variance = np.mean(y_off**2, axis=1)
+    variance += _label_variance(own_rows, [(j, k, r[rows]) for j, k, r in shared])
+    safe = np.maximum(variance, LEAST_VARIANCE)
+    sd = np.sqrt(safe)
+    scores = np.clip(numerator / sd, -1.0, 1.0)
+    corrected = _corrected(own_rows, scaled, y_off, numerator, safe)
+    of_labels, of_sample = np.zeros(scores.size), []
+    for concept in own_rows:
+        own, g = concept.coefficient, concept.g
+        # N d rho / d c_ij, a label going from 0 to 1 beside the expected values of the others
+        others = y_off - own * (g - 0.5)
+        influence = own * (scaled / sd[:, None] - (scores / safe)[:, None] * others)
+        of_labels += np.sum(influence**2 * g * (1 - g), axis=1) / scaled.size**2
+        slope = (corrected.score / corrected.variance)[:, None]
+        others -= corrected.shift[:, None]
+        influence = own * (scaled / np.sqrt(corrected.variance)[:, None] - slope * others)
+        moved = (influence * (g - concept.prediction))[:, concept.draw.indices]
+        relative = concept.draw.weights / concept.draw.weights.mean()
+        moved -= np.mean(relative * moved, axis=1, keepdims=True)
+        of_sample.append(variance_of_mean(relative * moved, concept.draw))
+    return _Block(variance, scores, corrected.score, of_labels, of_sample)
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,13 +337,13 @@ def residual_correlation(
     return share * float(shift_1 @ shift_2) / size, float(np.sqrt(share * noise))
 
 
-def _label_variance(concepts: Sequence[_Concept], rng: np.random.Generator) -> FloatArray:
-    """Mean variance of y given the parameters: of each label, and what labels share."""
+def _shared_correlations(
+    concepts: Sequence[_Concept], rng: np.random.Generator
+) -> list[tuple[int, int, FloatArray]]:
+    """Draw what the labels of each two concepts share, an entry a posterior draw."""
     n_rows = concepts[0].g.shape[0]
-    deviations = [np.sqrt(concept.g * (1 - concept.g)) for concept in concepts]
-    total = np.zeros(n_rows)
+    found = []
     for j, one in enumerate(concepts):
-        total += one.coefficient**2 * np.mean(deviations[j] ** 2, axis=1)
         for k, two in enumerate(concepts[:j]):
             both = np.intersect1d(one.draw.indices, two.draw.indices)
             (shift_1, v_1), (shift_2, v_2) = (
@@ -314,8 +355,21 @@ def _label_variance(concepts: Sequence[_Concept], rng: np.random.Generator) -> F
             )
             mean, sd = residual_correlation(shift_1, shift_2, v_1, v_2)
             r = np.clip(rng.normal(mean, sd, n_rows), -MOST_CORRELATION, MOST_CORRELATION)
-            shared = np.mean(deviations[j] * deviations[k], axis=1)
-            total += 2 * one.coefficient * two.coefficient * r * shared
+            found.append((j, k, r))
+    return found
+
+
+def _label_variance(
+    concepts: Sequence[_Concept], shared: Sequence[tuple[int, int, FloatArray]]
+) -> FloatArray:
+    """Mean variance of y given the parameters: of each label, and what labels share."""
+    deviations = [np.sqrt(concept.g * (1 - concept.g)) for concept in concepts]
+    total = np.zeros(concepts[0].g.shape[0])
+    for concept, deviation in zip(concepts, deviations, strict=True):
+        total += concept.coefficient**2 * np.mean(deviation**2, axis=1)
+    for j, k, r in shared:
+        mean = np.mean(deviations[j] * deviations[k], axis=1)
+        total += 2 * concepts[j].coefficient * concepts[k].coefficient * r * mean
     return total
 
 

@@ -240,15 +240,16 @@ def _part(
         if predicted.shape[0] != rows.shape[0]:
             msg = f"prediction: {predicted.shape[0]} posterior draws, but g has {rows.shape[0]}"
             raise EstimationError(msg)
-        p = predicted[used]
+        before = predicted[:, draw.indices][used]
         # moments by probabilities, sampling variance by labels: `model_assisted_correlation`
-        moved = rows[:, draw.indices][used] - p[:, draw.indices]
-        mu = p.mean(axis=1, keepdims=True) + np.mean(relative * moved, axis=1, keepdims=True)
+        moved = rows[:, draw.indices][used] - before
+        mu = predicted.mean(axis=1)[used, None] + np.mean(relative * moved, axis=1, keepdims=True)
         inside = np.clip(mu, 0.5 / scaled.size, 1 - 0.5 / scaled.size)
         clipped = (inside != mu)[:, 0]
         mu = inside
-        covariance = p @ scaled / scaled.size + np.mean(relative * sampled * moved, axis=1)
-        residual = labels - p[:, draw.indices]
+        covariance = (predicted @ scaled)[used] / scaled.size
+        covariance += np.mean(relative * sampled * moved, axis=1)
+        residual = labels - before
         off = residual - np.mean(relative * residual, axis=1, keepdims=True)
         covariance_influence = sampled * residual
         covariance_influence -= np.mean(relative * covariance_influence, axis=1, keepdims=True)
@@ -283,10 +284,12 @@ def _cross_covariances(posteriors: Sequence[FloatArray], n_imputations: int) -> 
     ndarray, shape (n_imputations, n_concepts, n_concepts)
     """
     n_rows, n_inputs = posteriors[0].shape
-    off = [rows - rows.mean(axis=1, keepdims=True) for rows in posteriors]
-    cross = np.zeros((n_rows, len(off), len(off)))
-    for j in range(len(off)):
+    n_concepts = len(posteriors)
+    cross = np.zeros((n_rows, n_concepts, n_concepts))
+    for j in range(1, n_concepts):
+        # the other factor need not be centred, so one copy of a concept's rows is held at a time
+        off = posteriors[j] - posteriors[j].mean(axis=1, keepdims=True)
         for k in range(j):
-            cross[:, j, k] = cross[:, k, j] = np.einsum("mi,mi->m", off[j], off[k]) / n_inputs
+            cross[:, j, k] = cross[:, k, j] = np.einsum("mi,mi->m", off, posteriors[k]) / n_inputs
     picked: FloatArray = cross[np.arange(n_imputations) * n_rows // n_imputations]
     return picked

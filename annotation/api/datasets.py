@@ -1,6 +1,6 @@
 """Datasets: inputs, activations on them, concept matrices over them."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
@@ -19,13 +19,15 @@ from annotation.models import (
     Modality,
     ProbeDataset,
 )
-from annotation.services.datasets import probe_dataset_delete
+from annotation.services.datasets import matrix_delete, probe_dataset_delete
 from annotation.services.imports_of_files import (
     activations_import,
     concept_matrix_import,
     dataset_import,
     dataset_upload,
 )
+
+Matrix = TypeVar("Matrix", ActivationMatrix, ConceptMatrix)
 
 POOLS = ("none", "avg", "max", "token")
 OWN_ROLES = (ConceptMatrixRole.PRIOR, ConceptMatrixRole.REFERENCE)
@@ -194,6 +196,33 @@ class _OfDataset(ListView):
             raise Http404(f"There is no dataset {dataset_id}.")
         return found
 
+    def own_dataset(self, request: Request, dataset_id: int) -> ProbeDataset:
+        """Get a dataset of which somebody may delete.
+
+        Parameters
+        ----------
+        request : Request
+            Who asks.
+        dataset_id : int
+            From the address.
+
+        Returns
+        -------
+        ProbeDataset
+
+        Raises
+        ------
+        Http404
+            When there is none.
+        PermissionDenied
+            When they neither registered it nor are staff.
+        """
+        dataset = self.dataset(dataset_id)
+        is_own = dataset.created_by_id is not None and dataset.created_by_id == self.actor.pk
+        if not (is_own or getattr(request.user, "is_staff", False)):
+            raise PermissionDenied("Only who registered the dataset, or staff, may delete of it.")
+        return dataset
+
 
 class DatasetView(_OfDataset):
     """``/api/datasets/<id>/``."""
@@ -206,11 +235,7 @@ class DatasetView(_OfDataset):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, dataset_id: int) -> Response:
         """Delete a dataset that no study uses; who registered it, or staff, may. Its files stay."""
-        dataset = self.dataset(dataset_id)
-        is_own = dataset.created_by_id is not None and dataset.created_by_id == self.actor.pk
-        if not (is_own or getattr(request.user, "is_staff", False)):
-            raise PermissionDenied("Only who registered the dataset, or staff, may delete it.")
-        probe_dataset_delete(dataset=dataset)
+        probe_dataset_delete(dataset=self.own_dataset(request, dataset_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -242,6 +267,17 @@ class ActivationsView(_OfDataset):
         return Response(ActivationsSerializer(matrix).data, status=status.HTTP_201_CREATED)
 
 
+class ActivationMatrixView(_OfDataset):
+    """``/api/datasets/<id>/activations/<id>/``."""
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, dataset_id: int, activations_id: int) -> Response:
+        """Delete activations that no study uses; who registered the dataset, or staff, may."""
+        rows = self.own_dataset(request, dataset_id).activation_matrices
+        matrix_delete(matrix=_found(rows.filter(pk=activations_id).first(), activations_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
 class MatricesView(_OfDataset):
     """``/api/datasets/<id>/matrices/``."""
 
@@ -268,3 +304,20 @@ class MatricesView(_OfDataset):
                 source_name=source.name,
             )
         return Response(MatrixSerializer(matrix).data, status=status.HTTP_201_CREATED)
+
+
+class MatrixView(_OfDataset):
+    """``/api/datasets/<id>/matrices/<id>/``."""
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, dataset_id: int, matrix_id: int) -> Response:
+        """Delete concept vectors that no study uses; who registered the dataset, or staff, may."""
+        rows = self.own_dataset(request, dataset_id).concept_matrices.filter(role__in=OWN_ROLES)
+        matrix_delete(matrix=_found(rows.filter(pk=matrix_id).first(), matrix_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _found(row: Matrix | None, number: int) -> Matrix:
+    if row is None:
+        raise Http404(f"The dataset has no matrix {number}.")
+    return row

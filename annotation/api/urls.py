@@ -137,7 +137,17 @@ urlpatterns = [
         name="activation_list",
     ),
     path(
+        "datasets/<key:dataset_id>/activations/<key:activations_id>/",
+        datasets.ActivationMatrixView.as_view(),
+        name="activations",
+    ),
+    path(
         "datasets/<key:dataset_id>/matrices/", datasets.MatricesView.as_view(), name="matrix_list"
+    ),
+    path(
+        "datasets/<key:dataset_id>/matrices/<key:matrix_id>/",
+        datasets.MatrixView.as_view(),
+        name="matrix",
     ),
     path("studies/", studies.StudyListView.as_view(), name="study_list"),
     *(

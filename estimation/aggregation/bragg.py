@@ -129,7 +129,7 @@ class BRAgg:
         Parameters
         ----------
         ratings : DataFrame
-            A ratings table, see `estimation.ratings.check_ratings`.
+            A ratings table, see `estimation.ratings.check_ratings`; a column ``gold`` is not used.
         prior_of_item : optional
             Concept prior of the items, see `estimation.aggregation.priors.prior_of_items`; without
             it the constant prior is used.

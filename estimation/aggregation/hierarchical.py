@@ -346,6 +346,9 @@ class HierarchicalBayes:
             if getattr(self, name) < 1:
                 msg = f"{name}: {getattr(self, name)} is below 1"
                 raise RatingsError(msg)
+        if self.seed < 0:
+            msg = f"seed: {self.seed} is negative; give 0 or more"
+            raise RatingsError(msg)
         tau = self.within_item_correlation
         number = -1.0 if isinstance(tau, str) else tau
         if tau != "estimate" and not 0 <= number <= 1:

@@ -116,7 +116,8 @@ class LaplaceMixture:
         prior : array-like, shape (n_inputs,)
             Concept prior in [0, 1].
         ratings : DataFrame
-            Ratings of this concept, items being indices of inputs.
+            Ratings of this concept, items being indices of inputs. A column ``gold`` is not used:
+            labels that are known count by their ratings alone.
 
         Returns
         -------

@@ -30,7 +30,7 @@ class MajorityVote:
         Parameters
         ----------
         ratings : DataFrame
-            A ratings table, see `estimation.ratings.check_ratings`.
+            A ratings table, see `estimation.ratings.check_ratings`; a column ``gold`` is not used.
 
         Returns
         -------
@@ -75,7 +75,7 @@ class MeanRating:
         Parameters
         ----------
         ratings : DataFrame
-            A ratings table, see `estimation.ratings.check_ratings`.
+            A ratings table, see `estimation.ratings.check_ratings`; a column ``gold`` is not used.
 
         Returns
         -------

@@ -36,7 +36,10 @@ def next_round(
     ],
     ratings: Annotated[
         Path | None,
-        typer.Option(help="Ratings so far, columns item, rater, rating. None before round one."),
+        typer.Option(
+            help="Ratings so far, columns item, rater, rating; of a column concept those of the "
+            "pair's concept count. None before round one."
+        ),
     ] = None,
     n_ratings: Annotated[int, typer.Option(min=1, help="Ratings of the next round.")] = 90,
     half_width: Annotated[
@@ -64,7 +67,7 @@ def next_round(
         )
         raise EstimationError(msg)
     pairs = read_pairs(activations, prior, pair)
-    table = _read_ratings(ratings)
+    table = _of_concept(_read_ratings(ratings), concepts.pop())
     rule = StoppingRule(half_width, min_ratings=0, max_ratings=max_ratings)
     models, stops = [], []
     for one in pairs:
@@ -97,6 +100,21 @@ def _read_ratings(path: Path | None) -> "pd.DataFrame | None":
     from neuron_eval.tables import read_table
 
     return check_ratings(read_table(path))
+
+
+def _of_concept(table: "pd.DataFrame | None", concept: str) -> "pd.DataFrame | None":
+    """Take the ratings of one concept, where the table says of which they are."""
+    if table is None or "concept" not in table.columns:
+        return table
+    names = table["concept"].astype(str)
+    own = table[names == concept]
+    if own.empty:
+        msg = (
+            f"--ratings: of {', '.join(sorted(set(names))[:5])}, none of the concept {concept!r}; "
+            "name the concept in --pair as the column 'concept' does, or drop that column"
+        )
+        raise EstimationError(msg)
+    return own.drop(columns="concept")
 
 
 def _fitted(

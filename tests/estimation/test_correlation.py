@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from estimation import combined
 from estimation.aggregation import prior_of_items
 from estimation.checks import EstimationError
 from estimation.combined import (
@@ -591,6 +594,33 @@ def test_the_scale_of_coefficients_changes_nothing(scale):
         scaled = estimator(PAIR.activation, [scale, -0.5 * scale], [DRAW] * 2, g, prediction=g)
         assert scaled.score == pytest.approx(known.score)
         assert (scaled.lower, scaled.upper) == pytest.approx((known.lower, known.upper))
+
+
+def test_a_linear_explanation_holds_few_copies_of_the_posterior():
+    rng = np.random.default_rng(0)
+    activation, prior = rng.gamma(1.0, size=20_000), rng.beta(0.5, 3.0, 20_000)
+    draw = draw_model_guided(activation, prior, n_draws=90, seed=0)
+    g = [np.tile(prior, (50, 1)), np.tile(prior[::-1], (50, 1))]
+    tracemalloc.start()
+    linear_explanation_correlation(activation, [1.0, 0.5], [draw] * 2, g, prediction=g)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.5 * g[0].nbytes
+
+
+def test_a_combined_estimate_is_the_same_in_blocks_and_holds_few_at_a_time(monkeypatch):
+    g = [np.tile(PAIR.prior, (50, 1)), np.tile(PAIR.prior[::-1], (50, 1))]
+    g[0] *= np.linspace(0.5, 1.0, 50)[:, None]
+    arguments = (PAIR.activation, [1.0, 0.5], [DRAW] * 2, g, [rows * 0.9 for rows in g])
+    whole = combined_linear_correlation(*arguments)
+    monkeypatch.setattr(combined, "BLOCK", 7000)
+    tracemalloc.start()
+    in_blocks = combined_linear_correlation(*arguments)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    for name in ("score", "lower", "upper", "standard_error"):
+        assert getattr(in_blocks, name) == pytest.approx(getattr(whole, name), rel=1e-9)
+    assert peak < 2 * g[0].nbytes
 
 
 def test_top_design_has_no_weighted_score():

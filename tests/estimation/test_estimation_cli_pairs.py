@@ -135,3 +135,19 @@ def test_a_plan_is_written_even_where_no_study_is_exact_enough(files):
         )
     assert len(pd.read_csv(out)) > 100
     assert plot.exists()
+
+
+def test_ratings_of_other_concepts_do_not_count(files):
+    folder, (pair, _) = files
+    rated = pd.DataFrame({"item": np.arange(40), "rater": "ann", "rating": pair.truth[:40]})
+    both = pd.concat([rated.assign(concept="dog"), rated.assign(concept="cat", rating=1.0)])
+    given = ("next", folder / "a.npy", folder / "s.csv", "--output", folder / "n.csv")
+    output = {}
+    for name, table in (("dog", rated), ("both", both)):
+        table.to_csv(folder / f"{name}.csv", index=False)
+        output[name] = run(*given, "-p", "0:dog", "--ratings", folder / f"{name}.csv").output
+    assert "from 40 ratings" in output["dog"]
+    assert output["both"] == output["dog"]
+    both[both["concept"] == "cat"].to_csv(folder / "cat.csv", index=False)
+    with pytest.raises(EstimationError, match="of cat, none of the concept 'dog'"):
+        run(*given, "-p", "0:dog", "--ratings", folder / "cat.csv")

@@ -398,6 +398,7 @@ def test_unknown_concept_and_input(fitted):
     "setting",
     [
         {"draws": 0},
+        {"seed": -1},
         {"chains": 0},
         {"within_item_correlation": 1.5},
         {"clip": 0.5},

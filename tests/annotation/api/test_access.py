@@ -88,6 +88,8 @@ class World:
             "username": "viewer",
             "method": "Good",
             "dataset_id": self.study.dataset_id,
+            "activations_id": self.study.dataset.activation_matrices.get().pk,
+            "matrix_id": self.study.concept_prior_id,
             "rater_id": self.participation.public_id,
             "review_id": self.review.pk,
             "gold_id": self.gold.pk,

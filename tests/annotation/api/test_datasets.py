@@ -171,6 +171,27 @@ def test_only_who_made_a_dataset_deletes_it() -> None:
     assert ProbeDataset.objects.exists()
 
 
+@pytest.mark.parametrize("kind", ["activations", "matrix"])
+def test_a_matrix_is_deleted_unless_a_study_uses_it(kind: str) -> None:
+    study = make_study(launched=False)
+    ProbeDataset.objects.update(created_by=study.owner)
+    rows = {
+        "activations": study.dataset.activation_matrices.all(),
+        "matrix": study.dataset.concept_matrices.filter(role="reference"),
+    }[kind]
+    address = reverse(f"api:{kind}", args=[study.dataset_id, rows.get().pk])
+    assert api_client().delete(address).status_code == HTTPStatus.FORBIDDEN
+    refused = api_client(study.owner).delete(address)
+    assert refused.status_code in {HTTPStatus.CONFLICT, HTTPStatus.BAD_REQUEST}
+    assert repr(study.title) in refused.json()["detail"]
+    study.delete()
+    assert api_client(study.owner).delete(address).status_code == HTTPStatus.NO_CONTENT
+    assert not rows.all().exists()
+    gone = api_client(study.owner).delete(address)
+    assert gone.status_code == HTTPStatus.NOT_FOUND
+    assert "has no matrix" in gone.json()["detail"]
+
+
 @pytest.fixture
 def study() -> Study:
     return make_study(slug="mine", title="Mine")
