@@ -23,13 +23,14 @@ from rich.table import Table
 
 from estimation.checks import EstimationError
 from estimation.laboratory.curves import BUDGETS, REDUNDANCIES, cost_curves, run_studies
-from estimation.laboratory.methods import METHODS
+from estimation.laboratory.methods import METHODS, PUBLISHED
 from estimation.laboratory.report import (
     coverage_report,
     error_report,
     ordering_report,
     savings_report,
 )
+from estimation.laboratory.savings import REFERENCE
 from estimation.laboratory.settings import cifar_settings, simulated_settings
 
 #: Uniform draws with majority votes need more than the default budgets in the published settings.
@@ -94,8 +95,13 @@ def main() -> None:
             *error_report(curves),
             coverage_report(curves),
             *([ordering] if (ordering := ordering_report(studies)) else []),
-            *savings_report(studies, target=0.275 if arguments.ladder else None, by=by),
         ]
+        if arguments.ladder:
+            tables += savings_report(studies, target=0.275, by=by)
+        elif PUBLISHED in methods and REFERENCE[1] in budgets:
+            tables += savings_report(studies, by=by)
+        else:
+            print(f"No savings: they need {PUBLISHED} at {REFERENCE[1]} ratings.")
     except EstimationError as error:
         sys.exit(f"savings: {error}")
     console = Console(width=220)
