@@ -106,6 +106,10 @@ class RecruitmentInactive(StudyNotOpen):
     """The study does not recruit through this channel at the moment."""
 
 
+class InputsGone(StudyNotOpen):
+    """The folder of the study's inputs is not there; raters would be shown nothing."""
+
+
 class PlacesTaken(StudyNotOpen):
     """As many raters as the channel has places for take part already."""
 

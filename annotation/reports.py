@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.html import escape
 
+from annotation.intervals import interval_note
 from annotation.models import Estimate, EstimateRun, MethodEstimate, RunStatus, Study
 
 # Readable on white and on near-black alike; told apart by people with any colour vision
@@ -121,6 +122,7 @@ def study_report(*, study: Study, runs: list[EstimateRun]) -> str:
             "study": study,
             "rounds": study.sampling_rounds.filter(number__gte=2).order_by("number"),
             "headline": headline,
+            "interval_note": interval_note(headline.run.aggregation),
             "reports": reports,
             "figures": [
                 {"title": title, "html": _figure_html(figure, first=number == 0)}

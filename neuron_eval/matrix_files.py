@@ -74,7 +74,7 @@ def read_matrix(path: str | os.PathLike[str], *, key: str | None = None) -> Matr
     if values.ndim != 2:
         raise MatrixFileError(
             f"{where}: found shape {values.shape}, expected two dimensions (n_inputs, n_columns); "
-            "read one-dimensional arrays with read_vector."
+            "a single column needs the shape (n, 1); read_vector reads one-dimensional arrays."
         )
     if names is not None and len(names) != values.shape[1]:
         raise MatrixFileError(

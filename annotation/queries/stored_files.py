@@ -26,7 +26,7 @@ def dataset_problem(dataset: ProbeDataset, indices: tuple[int, ...] = (0,)) -> s
     if not root.is_dir():
         return (
             f"The folder {dataset.root!r} of the dataset {dataset.name!r} is gone. Answers are "
-            "safe, but raters see no images; put the folder back where it was."
+            "safe, and no tasks are handed out; put the folder back where it was."
         )
     rows = dataset.inputs.filter(index__in=indices) if len(indices) < 500 else dataset.inputs.all()
     wanted = set(indices)

@@ -14,6 +14,7 @@ from django.utils import timezone
 from annotation.exceptions import (
     AssignmentClosed,
     AssignmentIncomplete,
+    InputsGone,
     InstructionsUnread,
     StudyNotOpen,
 )
@@ -24,6 +25,7 @@ from annotation.models import (
     AssignmentStatus,
     Exclusion,
     Item,
+    Modality,
     Participation,
     Study,
     StudyStatus,
@@ -63,9 +65,13 @@ def assignment_lease(*, participation: Participation) -> Assignment | None:
     ConsentMissing, InstructionsUnread
         When the rater is not there yet.
     StudyNotOpen
-        When the study is not open; or the rater was silent for long, and others got the place.
+        When the study is not open; or the rater was silent for long, and others got the place; or,
+        as `InputsGone`, when the folder of the images is gone.
     """
-    row = lock(Participation.objects.select_related("study__quality_policy"), pk=participation.pk)
+    row = lock(
+        Participation.objects.select_related("study__quality_policy", "study__dataset"),
+        pk=participation.pk,
+    )
     study = row.study
     going_on_require(row)
     consent_require(row)
@@ -87,6 +93,11 @@ def assignment_lease(*, participation: Participation) -> Assignment | None:
     limit = tasks_limit(row)
     if _is_excluded(row) or (limit is not None and tasks_done(row) >= limit):
         return None
+    if study.dataset.modality == Modality.IMAGE and not study.dataset.absolute_root.is_dir():
+        raise InputsGone(
+            f"The folder of the dataset {study.dataset.name!r} is gone; until it is back no task "
+            "is handed out, for raters would be shown nothing."
+        )
     _expire(Assignment.objects.filter(task__study=study), now)
     lost = (
         Assignment.objects.filter(

@@ -94,7 +94,8 @@ def gold_answers_add(
     """
     row = lock(Study.objects.select_related("dataset"), pk=study.pk)
     _state_require(row, (answer.use for answer in answers))
-    concepts = _concepts(row)
+    used = _concepts(row)
+    concepts = dict(used)
     inputs = _inputs(row, {answer.input_index for answer in answers})
     standing = _standing(row)
     uses = {index: gold.use for (_, index), gold in standing.items()}
@@ -105,7 +106,7 @@ def gold_answers_add(
     for number, answer in enumerate(answers, start=1):
         text = answer.concept.strip()
         old = standing.get((text, answer.input_index))
-        problem = _problem(row, answer, concepts, inputs, old, uses)
+        problem = _problem(row, answer, used, inputs, old, uses)
         if not problem and old is None and (text, answer.input_index) in asked:
             problem = (
                 f"{text!r} at input {answer.input_index} is an item of the study, and an example "

@@ -66,8 +66,10 @@ def axis_over(values: Iterable[float | None]) -> Axis:
     low, high = min(known), max(known)
     if high - low < 0.1:
         high = low + 0.1
-    step = next((s for s in STEPS if (high - low) / s <= MAX_TICKS), math.ceil(high - low))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    for step in (*STEPS, float(math.ceil(high - low))):
+        first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+        if last - first <= MAX_TICKS:  # with both ends, which may lie beyond the values
+            break
     bare = Axis(first * step, last * step, ())
     ticks = tuple(
         Tick(label=score(k * step), x=bare.place(k * step), zero=k == 0)

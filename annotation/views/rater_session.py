@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 
 from annotation.exceptions import (
     ConsentMissing,
+    InputsGone,
     InstructionsUnread,
     ParticipationOver,
     PlacesTaken,
@@ -102,7 +103,7 @@ def not_open_page(
     elif isinstance(error, RecruitmentInactive):
         heading = _("This link takes nobody at the moment")
         line = _("The study does not look for people in this way now. Please come back later.")
-    elif study.status == StudyStatus.PAUSED:
+    elif study.status == StudyStatus.PAUSED or isinstance(error, InputsGone):
         heading = _("This study is taking a break")
         line = _("No tasks are handed out at the moment. Please come back later.")
     else:

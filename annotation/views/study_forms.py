@@ -76,7 +76,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         "study": study,
         "dataset": dataset,
         "datasets": ProbeDataset.objects.order_by("name"),
-        "redundancy_form": RedundancyForm(initial={"redundancy": study.redundancy})
+        "redundancy_form": RedundancyForm(initial={"redundancy": study.redundancy + 1})
         if study.status in {StudyStatus.OPEN, StudyStatus.PAUSED}
         else None,
         "dataset_fixed": study.status != StudyStatus.DRAFT or study.explanations.exists(),

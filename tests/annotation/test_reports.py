@@ -36,6 +36,16 @@ def test_the_report_holds_every_score_and_needs_nothing_from_outside(scored) -> 
     assert html.count("<figure>") == 3
 
 
+def test_what_is_doubtful_of_a_score_stands_below_it(scored) -> None:
+    study, runs = scored
+    doubtful = runs[0].estimates.order_by("pk").first()
+    doubtful.warnings = ["weights degenerate: 20 draws count as <3>"]
+    doubtful.save(update_fields=["warnings"])
+    html = study_report(study=study, runs=runs)
+    assert html.count("20 draws count as &lt;3&gt;") == 1
+    assert "it holds the true score less often than its level says" in html
+
+
 def test_without_reference_labels_no_truth_is_shown(db) -> None:
     study = make_study(redundancy=1)
     rate_study(study)

@@ -59,6 +59,13 @@ def test_answers_are_added_and_logged(draft: Study) -> None:
     assert event.actor == draft.owner
 
 
+def test_a_training_answer_makes_no_other_concept_one_that_is_asked(draft: Study) -> None:
+    training = NewGoldAnswer("concept 9", 3, "present", "training")
+    with pytest.raises(InvalidInput, match="answer 2: no explanation uses the concept 'concept 9'"):
+        add(draft, training, NewGoldAnswer("concept 9", 4, "absent"))
+    assert not GoldAnswer.objects.exists()
+
+
 def test_adding_again_changes_only_the_feedback(draft: Study) -> None:
     answer = NewGoldAnswer("concept 0", 3, "present")
     (first,) = add(draft, answer)

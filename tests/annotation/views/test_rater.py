@@ -487,3 +487,17 @@ def test_a_paid_rater_who_returns_tasks_is_not_done(client: Client) -> None:
     assert Participation.objects.get().completion_code == ""
     client.post(submit_url(study), all_answers(task_html(client, study)))
     assert Participation.objects.get().completed_at is not None
+
+
+def test_no_task_is_handed_out_while_the_images_are_gone(client: Client, study: Study) -> None:
+    root = study.dataset.absolute_root
+    client.post(reverse("rater:entry", args=[study.slug]), {"consent": "yes"})
+    root.rename(root.with_name(f"{root.name}-elsewhere"))
+    url = reverse("rater:instructions", args=[study.slug])
+    response = client.post(url, follow=True)
+    assert response.status_code == 403
+    assert "taking a break" in response.content.decode()
+    assert not Assignment.objects.exists()
+    root.with_name(f"{root.name}-elsewhere").rename(root)
+    assert client.post(reverse("rater:task", args=[study.slug]), follow=True).status_code == 200
+    assert Assignment.objects.count() == 1
