@@ -119,6 +119,7 @@ def studies(transactional_db: None) -> dict[str, Any]:
     study = make_study(
         owner=owner, slug="open", title="What do the neurons of layer 4 see?", n_inputs=60
     )
+    ProbeDataset.objects.update(created_by=owner)  # so that they may delete of it
     rate_study(study, max_tasks=4)
     estimate_run(run=estimate_request(study=study, aggregation="bragg", enqueue=False))
     member_set(study=study, username=make_user("grace").username, role="viewer", actor=owner)
@@ -145,6 +146,7 @@ def addresses(studies: dict[str, Any]) -> dict[str, str]:
         "dataset_new": "/datasets/new/",
         "dataset": f"/datasets/{images}/",
         "dataset_texts": f"/datasets/{studies['passages'].pk}/",
+        "edit_open": "/studies/open/edit/",
     }
     for name in ("edit", "clone", "delete", "explanations", "preview", "members", "log"):
         pages[name] = f"/studies/{'draft' if name in {'edit', 'explanations'} else 'open'}/{name}/"
