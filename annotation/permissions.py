@@ -5,7 +5,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404
 
-from annotation.models import Role, Study, StudyMember
+from annotation.models import ProbeDataset, Role, Study, StudyMember
 
 User = AbstractBaseUser | AnonymousUser
 
@@ -94,6 +94,26 @@ def owns(user: User, study: Study) -> bool:
     if not user.is_authenticated or not user.is_active:
         return False
     return getattr(user, "is_staff", False) or study.owner_id == user.pk
+
+
+def may_delete_of(user: User, dataset: ProbeDataset) -> bool:
+    """Say whether a user may delete a dataset and what is registered on it.
+
+    Parameters
+    ----------
+    user : User
+        Of the request.
+    dataset : ProbeDataset
+        Any.
+
+    Returns
+    -------
+    bool
+        True for staff and for whoever registered it.
+    """
+    return bool(getattr(user, "is_staff", False)) or (
+        dataset.created_by_id is not None and dataset.created_by_id == user.pk
+    )
 
 
 def owned_study_for(user: User, slug: str) -> Study:

@@ -19,6 +19,7 @@ from annotation.models import (
     Modality,
     ProbeDataset,
 )
+from annotation.permissions import may_delete_of
 from annotation.services.datasets import matrix_delete, probe_dataset_delete
 from annotation.services.imports_of_files import (
     activations_import,
@@ -218,8 +219,7 @@ class _OfDataset(ListView):
             When they neither registered it nor are staff.
         """
         dataset = self.dataset(dataset_id)
-        is_own = dataset.created_by_id is not None and dataset.created_by_id == self.actor.pk
-        if not (is_own or getattr(request.user, "is_staff", False)):
+        if not may_delete_of(request.user, dataset):
             raise PermissionDenied("Only who registered the dataset, or staff, may delete of it.")
         return dataset
 

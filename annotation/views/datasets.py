@@ -28,6 +28,7 @@ from annotation.models import (
     ProbeDataset,
     ProbeInput,
 )
+from annotation.permissions import may_delete_of
 from annotation.queries.checklist import dataset_problem
 from annotation.queries.items import passage_of
 from annotation.services.datasets import matrix_delete, probe_dataset_delete
@@ -120,7 +121,7 @@ def _page(
         "activations": row.activation_matrices.order_by("model_name", "layer"),
         "matrices": row.concept_matrices.filter(role__in=OWN_ROLES).order_by("role", "name"),
         "studies": row.studies.count(),
-        "may_delete": _may_delete(request, row),
+        "may_delete": may_delete_of(request.user, row),
         "page": page,
         "inputs": [{"row": one, "passage": passage_of(one)} for one in page],
         "is_text": row.modality == Modality.TEXT,
@@ -204,7 +205,7 @@ def _texts(file: Any) -> list[str] | None:
 def dataset_delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a dataset that no study uses."""
     row = get_object_or_404(ProbeDataset, pk=pk)
-    if not _may_delete(request, row):
+    if not may_delete_of(request.user, row):
         raise PermissionDenied("Only who registered the dataset, or staff, may delete it.")
     try:
         probe_dataset_delete(dataset=row)
@@ -224,7 +225,7 @@ def dataset_delete(request: HttpRequest, pk: int) -> HttpResponse:
 def matrix_remove(request: HttpRequest, pk: int, kind: str, matrix: int) -> HttpResponse:
     """Delete a layer or a concept matrix that no study uses."""
     row = get_object_or_404(ProbeDataset, pk=pk)
-    if not _may_delete(request, row):
+    if not may_delete_of(request.user, row):
         raise PermissionDenied("Only who registered the dataset, or staff, may delete of it.")
     found = {
         "activations": row.activation_matrices.all(),
@@ -240,11 +241,6 @@ def matrix_remove(request: HttpRequest, pk: int, kind: str, matrix: int) -> Http
     else:
         messages.success(request, f"{one} is deleted.", extra_tags="good")
     return redirect("researcher:dataset", pk)
-
-
-def _may_delete(request: HttpRequest, row: ProbeDataset) -> bool:
-    user = cast("User", request.user)
-    return user.is_staff or (row.created_by_id is not None and row.created_by_id == user.pk)
 
 
 @cache_control(private=True, max_age=3600)
