@@ -78,7 +78,7 @@ def main() -> None:
             redundancies = PUBLISHED_REDUNDANCY
         unknown = [name for name in wanted if name not in settings]
         if unknown:
-            sys.exit(f"--setting: found {unknown[0]!r}, expected one of {', '.join(settings)}")
+            sys.exit(f"--setting: found {unknown[0]!r}, expected one of {', '.join(map(repr, settings))}")
         with tempfile.TemporaryDirectory() as temporary:
             studies = run_studies(
                 [settings[name] for name in wanted],

@@ -95,13 +95,15 @@ def standardized(activation: ArrayLike) -> FloatArray:
     EstimationError
         When values are not finite or the neuron is constant, so that no correlation exists.
     """
-    vector = finite_vector(activation, "activation")
+    given = finite_vector(activation, "activation")
+    # by a power of two, which rounds nothing: squares of 1e200 overflow, those of 1e-200 vanish
+    vector = np.ldexp(given, -int(np.frexp(np.abs(given).max())[1]))
     centred = vector - vector.mean()
     spread = float(np.sqrt(np.mean(centred**2)))
     # a constant column leaves rounding errors of the order of its mean times the machine epsilon
-    if spread <= 1e-12 * max(1.0, float(np.abs(vector).max())):
+    if spread <= 1e-12 * float(np.abs(vector).max()):
         msg = (
-            f"activation: constant over all {vector.size} inputs (value {vector[0]:g}), so no "
+            f"activation: constant over all {given.size} inputs (value {given[0]:g}), so no "
             "correlation is defined; leave this neuron out of the study"
         )
         raise EstimationError(msg)

@@ -101,7 +101,8 @@ def constant_columns(record: "ArrayFile", columns: Iterable[int]) -> set[int]:
         rows = array[start : start + ROWS_AT_ONCE, wanted]
         np.minimum(lowest, rows.min(axis=0), out=lowest)
         np.maximum(highest, rows.max(axis=0), out=highest)
-    same = highest - lowest <= CONSTANT * np.maximum(1.0, np.abs(highest))
+    # halves, for the difference of two large numbers may be none
+    same = highest / 2 - lowest / 2 <= CONSTANT * np.maximum(np.abs(lowest), np.abs(highest))
     return {column for column, flat in zip(wanted, same, strict=True) if flat}
 
 

@@ -186,7 +186,7 @@ def _studies(
     wanted = setting or list(every)
     for name in wanted:
         if name not in every:
-            msg = f"--setting: found {name!r}, expected one of {', '.join(every)}"
+            msg = f"--setting: found {name!r}, expected one of {', '.join(map(repr, every))}"
             raise EstimationError(msg)
     chosen = [every[name] for name in wanted]
     simulated = [one.name for one in chosen if one.simulated]
