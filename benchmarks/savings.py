@@ -78,7 +78,8 @@ def main() -> None:
             redundancies = PUBLISHED_REDUNDANCY
         unknown = [name for name in wanted if name not in settings]
         if unknown:
-            sys.exit(f"--setting: found {unknown[0]!r}, expected one of {', '.join(map(repr, settings))}")
+            known = ", ".join(map(repr, settings))
+            sys.exit(f"--setting: found {unknown[0]!r}, expected one of {known}")
         with tempfile.TemporaryDirectory() as temporary:
             studies = run_studies(
                 [settings[name] for name in wanted],
