@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 
 from annotation.models import (
     BonusState,
@@ -107,7 +107,9 @@ def submission_rows(recruitment: Recruitment, *, status: str = "") -> "QuerySet[
     rows = PanelSubmission.objects.filter(recruitment=recruitment).select_related("participation")
     if status:
         rows = rows.filter(status=status)
-    return rows.order_by("-seen_at", "-pk").prefetch_related("bonuses")
+    waiting_first = Case(When(status=SubmissionStatus.AWAITING_REVIEW, then=0), default=1)
+    # not by seen_at: every look at the panel renews it, and rows would move between pages
+    return rows.order_by(waiting_first, "-pk").prefetch_related("bonuses")
 
 
 def submission_row(submission: PanelSubmission) -> SubmissionRow:
@@ -124,8 +126,10 @@ def submission_row(submission: PanelSubmission) -> SubmissionRow:
     """
     participation = submission.participation
     if participation is None:
-        # the rater may have had the panel's page open and gone away again
-        lost = "never arrived here" if submission.status in HANDED_IN else ""
+        # the rater may have had the panel's page open and gone away again; after a deletion nothing
+        # says any more that they were here
+        text = "never arrived here, or the rater's data was deleted: see the study's log"
+        lost = text if submission.status in HANDED_IN else ""
         return SubmissionRow(submission, "not here", lost, may_approve=False)
     ours = str(Outcome(participation.outcome).label) if participation.outcome else "going on"
     return SubmissionRow(

@@ -69,11 +69,7 @@ def bonus_pay(
         raise InvalidInput(f"amount_minor: {amount_minor} is not between 1 and {MOST_MINOR}.")
     if not 0 < len(key) <= 100:
         raise InvalidInput("key: give 1 to 100 characters, a new one for every bonus.")
-    if submission.status not in {SubmissionStatus.APPROVED, SubmissionStatus.AWAITING_REVIEW}:
-        raise InvalidInput(
-            f"submission: {submission.submission_id} is {submission.get_status_display()}; a bonus "
-            "is for one that is approved or waits for review."
-        )
+    bonus_possible_require(submission)
     recruitment = submission.recruitment
     client = client_for(recruitment, dry_run=dry_run)
     bonuses = [(submission.submission_id, amount_minor)]
@@ -101,6 +97,26 @@ def bonus_pay(
         amount_minor=amount_minor,
     )
     return bonus, client.sendings
+
+
+def bonus_possible_require(submission: PanelSubmission) -> None:
+    """Refuse a bonus for what was not handed in, or is not to be paid.
+
+    Parameters
+    ----------
+    submission : PanelSubmission
+        Whose work a bonus would be for. Of several, look at each before the first is paid.
+
+    Raises
+    ------
+    InvalidInput
+        When it is neither approved nor waiting for review.
+    """
+    if submission.status not in {SubmissionStatus.APPROVED, SubmissionStatus.AWAITING_REVIEW}:
+        raise InvalidInput(
+            f"submission: {submission.submission_id} is {submission.get_status_display()}; a bonus "
+            "is for one that is approved or waits for review."
+        )
 
 
 @transaction.atomic

@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.exceptions import InvalidInput, PanelBusy
+from annotation.exceptions import InvalidInput, PanelBusy, StudyStateError
 from annotation.models import Recruitment
 from annotation.services.locks import lock
 
@@ -79,6 +79,26 @@ def draft_require(recruitment: Recruitment, *, dry_run: bool) -> str:
     if dry_run:
         return "STUDY_ID"  # what the draft would be called is not known before it is there
     raise InvalidInput("Prolific: the study has no draft there yet; create it first.")
+
+
+def active_require(row: Recruitment) -> None:
+    """Refuse to have raters sent who would be turned away here.
+
+    Parameters
+    ----------
+    row : Recruitment
+        From `at_panel`.
+
+    Raises
+    ------
+    StudyStateError
+        When the channel takes no new raters.
+    """
+    if not row.active:
+        raise StudyStateError(
+            "active: the channel Prolific takes no new raters here, so that everybody whom it "
+            "sends would be turned away; let it take new raters first."
+        )
 
 
 def status_save(row: Recruitment, status: str) -> None:

@@ -20,6 +20,7 @@ from annotation.services.credentials import client_for
 from annotation.services.locks import lock
 from annotation.services.panel_claims import (
     UNPUBLISHED,
+    active_require,
     at_panel,
     draft_require,
     recruitment_refresh,
@@ -121,10 +122,10 @@ def prolific_publish(
     Raises
     ------
     StudyStateError
-        When the study is not open to raters.
+        When the study is not open to raters, or the channel takes none.
     InvalidInput
-        When there is no draft, Prolific's differs from ours in pay or places, or the pay was
-        changed meanwhile.
+        When there is no draft, Prolific's differs from ours in pay, places or signed links, or the
+        pay was changed meanwhile.
     SpendingCapPassed
         When the places cost more than the cap allows.
     PanelBusy, PanelError
@@ -139,6 +140,7 @@ def prolific_publish(
         return client.sendings
     with at_panel(recruitment) as row:
         state_require(row.study, "it can be published at a panel", StudyStatus.OPEN)
+        active_require(row)
         there, _ = client.study(study_id)
         if str(there.get("status")) != UNPUBLISHED:
             status_save(row, str(there.get("status", "")))
@@ -186,7 +188,8 @@ def prolific_places_add(
     InvalidInput
         When the number is lower than now: Prolific takes no places back.
     StudyStateError
-        When it is not published there, or closed here: places reopen a study that was stopped.
+        When it is not published there, or closed here (places reopen a study that was stopped), or
+        the channel takes no raters.
     SpendingCapPassed, PanelBusy, PanelError
         See `prolific_publish`.
     """
@@ -204,6 +207,7 @@ def prolific_places_add(
         state_require(
             row.study, "places can be added at a panel", StudyStatus.OPEN, StudyStatus.PAUSED
         )
+        active_require(row)
         if row.panel_status in {"", UNPUBLISHED}:
             raise StudyStateError("Prolific: places are added to a published study; publish first.")
         if row.places == places and (places_booked(row) >= places or row.panel_status in ENDED):
@@ -227,7 +231,7 @@ def prolific_places_add(
 
 
 def _same_require(recruitment: Recruitment, there: dict[str, Any]) -> None:
-    """Refuse to publish a draft that somebody changed at Prolific: it would cost something else."""
+    """Refuse to publish a draft that costs something else there, or sends links that we refuse."""
     for ours, theirs, value in (
         ("reward_minor", "reward", recruitment.reward_minor),
         ("places", "total_available_places", recruitment.places),
@@ -237,3 +241,9 @@ def _same_require(recruitment: Recruitment, there: dict[str, Any]) -> None:
                 f"{ours}: it is {value} here, but {there.get(theirs)!r} in the draft at Prolific; "
                 "make them the same before you publish."
             )
+    if recruitment.require_signature and there.get("is_external_study_url_secure") is False:
+        raise InvalidInput(
+            "require_signature: only signed links are taken here, but the draft at Prolific does "
+            "not sign them, so that every rater would be turned away; have them signed there, or "
+            "take unsigned ones here."
+        )

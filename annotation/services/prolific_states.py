@@ -20,6 +20,7 @@ from annotation.services.commitments import ENDED, commitment_settle
 from annotation.services.credentials import client_for
 from annotation.services.panel_claims import (
     UNPUBLISHED,
+    active_require,
     at_panel,
     draft_require,
     recruitment_refresh,
@@ -96,6 +97,7 @@ def prolific_transition(
     with at_panel(recruitment) as row:
         if wanted == PanelAction.START:
             state_require(row.study, "it can be resumed at a panel", StudyStatus.OPEN)
+            active_require(row)
         ended = _send(client, row, wanted, actor)
         # the person's word replaces what followed from the study's state before, but a study that
         # was closed is to be stopped whatever else is done to it

@@ -76,7 +76,8 @@ def recruitment_set(
     InvalidInput
         When a field is unknown or its value cannot be.
     StudyStateError
-        When the study is closed, or pay is changed after places were booked.
+        When the study is closed, pay is changed after places were booked, or signed links are
+        asked for after publishing.
     """
     if channel not in CHANNELS:
         raise InvalidInput(f"channel: {channel!r} is none of {', '.join(CHANNELS)}.")
@@ -212,6 +213,12 @@ def _change_require(row: Recruitment, changed: set[str]) -> None:
         raise StudyStateError(
             f"{min(changed & MONEY)}: places were booked at the pay that raters were promised; "
             "clone the study to recruit at another one."
+        )
+    is_published = row.panel_status not in {"", "UNPUBLISHED"}
+    if is_published and "require_signature" in changed and row.require_signature:
+        raise StudyStateError(
+            "require_signature: raters come with the links that Prolific was given at publishing, "
+            "and those may be unsigned; each of them would be turned away."
         )
     if row.panel_study_id and changed & {"places", "estimated_minutes"}:
         raise StudyStateError(

@@ -13,11 +13,21 @@ from django.views.decorators.http import require_POST
 
 from annotation.exceptions import AnnotationError, InvalidInput
 from annotation.forms.recruitment import BonusForm, PlacesForm, RejectionForm, SubmissionsForm
-from annotation.models import BonusState, Channel, PanelSubmission, Recruitment
+from annotation.models import (
+    BonusState,
+    Channel,
+    PanelSubmission,
+    Recruitment,
+    SubmissionStatus,
+)
 from annotation.permissions import study_for
 from annotation.queries.money import minor, place_cost, place_fee
 from annotation.queries.recruitment import submission_row
-from annotation.services.bonuses import bonus_pay, submission_bonus_resolve
+from annotation.services.bonuses import (
+    bonus_pay,
+    bonus_possible_require,
+    submission_bonus_resolve,
+)
 from annotation.services.credentials import balance_read
 from annotation.services.prolific import (
     prolific_approve,
@@ -198,14 +208,15 @@ def _approve(
         text = f"Prolific was asked to approve {len(chosen)}; each shows as approved when it has."
         messages.success(request, text, extra_tags="good")
         return None
-    cost = len(chosen) * place_cost(row)
+    unpaid = [one for one in chosen if one.status != SubmissionStatus.APPROVED]
+    cost = len(unpaid) * place_cost(row)
     doubtful = sum(bool(submission_row(submission).disagreement) for submission in chosen)
     return _confirm_submissions(
         request,
         row,
         chosen,
         "approve",
-        f"Approve submissions: {len(chosen)}",
+        f"Approve submissions: {len(unpaid)}",
         f"Pay {minor(cost, row.study.currency)}, fee included",
         text=f"{doubtful} of them disagree with what this site knows: look below."
         if doubtful
@@ -219,6 +230,8 @@ def _bonus(
     form = BonusForm(request.POST)
     if not form.is_valid():
         raise InvalidInput("Bonus: give an amount above 0, with at most two decimals.")
+    for submission in chosen:  # all of them, before anybody is paid
+        bonus_possible_require(submission)
     amount, key = form.cleaned_data["amount"], form.cleaned_data["key"]
     if "confirmed" not in request.POST:
         cost = len(chosen) * (amount + place_fee(row, amount))
@@ -232,14 +245,19 @@ def _bonus(
             hidden={"amount": f"{amount / 100:.2f}", "key": key},
         )
     paid = 0
-    for submission in chosen:
-        bonus, _ = bonus_pay(
-            submission=submission,
-            amount_minor=amount,
-            key=f"{key}:{submission.pk}",
-            actor=cast("User", request.user),
-        )
-        paid += bonus is not None and bonus.state == BonusState.PAID
+    try:
+        for submission in chosen:
+            bonus, _ = bonus_pay(
+                submission=submission,
+                amount_minor=amount,
+                key=f"{key}:{submission.pk}",
+                actor=cast("User", request.user),
+            )
+            paid += bonus is not None and bonus.state == BonusState.PAID
+    except AnnotationError:
+        if paid:  # the next form has a new key, and would pay them again
+            messages.success(request, f"{paid} bonuses are paid.", extra_tags="good")
+        raise
     messages.success(request, f"{paid} bonuses are paid.", extra_tags="good")
     return None
 

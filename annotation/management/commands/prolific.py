@@ -194,7 +194,11 @@ class Command(StudyCommand):
                 f"{options['action']}: {len(self._chosen(row, options))} submissions, "
                 f"{minor(options['amount'] or row.reward_minor, currency)} each before fees."
             )
-        if input("Type yes to go on: ").strip() != "yes":
+        try:
+            answer = input("Type yes to go on: ")
+        except EOFError:
+            raise CommandError("Nothing was done: nobody is there to ask; add --yes.") from None
+        if answer.strip() != "yes":
             raise CommandError("Nothing was done.")
 
     def _table(self, row: Recruitment) -> list[str]:

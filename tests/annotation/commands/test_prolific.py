@@ -1,6 +1,8 @@
 """``manage.py prolific``: what it does, what it says, what it asks first."""
 
 import builtins
+import io
+import sys
 
 import pytest
 from django.core.management import call_command
@@ -83,6 +85,14 @@ def test_money_is_asked_for(server, row, capsys, monkeypatch) -> None:
     monkeypatch.setattr(builtins, "input", lambda _: "yes")
     run(row, capsys, "publish")
     assert row.panel_status == "ACTIVE"
+
+
+def test_without_a_terminal_nothing_is_spent(server, row, capsys, monkeypatch) -> None:
+    run(row, capsys, "create", "--site", "https://jury.example.org")
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    with pytest.raises(CommandError, match="add --yes"):
+        run(row, capsys, "publish")
+    assert server.count("transition") == 0
 
 
 def test_errors_say_what_to_do(server, row, capsys) -> None:

@@ -166,6 +166,41 @@ def test_a_draft_changed_at_the_panel_is_not_published(server) -> None:
     assert not LedgerEntry.objects.exists()
 
 
+def test_a_draft_with_unsigned_links_is_not_published_where_signed_ones_are_wanted(server) -> None:
+    row = make_recruitment()
+    owner = row.study.owner
+    recruitment_set(study=row.study, channel="prolific", actor=owner, require_signature=False)
+    row.refresh_from_db()
+    prolific_draft_create(recruitment=row, entry_url=ENTRY, actor=owner)
+    recruitment_set(study=row.study, channel="prolific", actor=owner, require_signature=True)
+    with pytest.raises(InvalidInput, match="require_signature: only signed links"):
+        prolific_publish(recruitment=row, actor=owner)
+    assert ledger_total(row.study) == 0
+    recruitment_set(study=row.study, channel="prolific", actor=owner, require_signature=False)
+    prolific_publish(recruitment=row, actor=owner)
+    with pytest.raises(StudyStateError, match="require_signature: raters come with the links"):
+        recruitment_set(study=row.study, channel="prolific", actor=owner, require_signature=True)
+
+
+def test_nobody_is_sent_to_a_channel_that_takes_nobody(server) -> None:
+    row = make_recruitment()
+    owner = row.study.owner
+    prolific_draft_create(recruitment=row, entry_url=ENTRY, actor=owner)
+    recruitment_set(study=row.study, channel="prolific", actor=owner, active=False)
+    with pytest.raises(StudyStateError, match="takes no new raters"):
+        prolific_publish(recruitment=row, actor=owner)
+    assert ledger_total(row.study) == 0
+    recruitment_set(study=row.study, channel="prolific", actor=owner, active=True)
+    prolific_publish(recruitment=row, actor=owner)
+    recruitment_set(study=row.study, channel="prolific", actor=owner, active=False)
+    with pytest.raises(StudyStateError, match="takes no new raters"):
+        prolific_places_add(recruitment=row, places=9, actor=owner)
+    prolific_transition(recruitment=row, action="PAUSE", actor=owner)
+    with pytest.raises(StudyStateError, match="takes no new raters"):
+        prolific_transition(recruitment=row, action="START", actor=owner)
+    assert ledger_total(row.study) == row.places * COST
+
+
 def test_only_an_open_study_is_published(server) -> None:
     row = make_recruitment()
     prolific_draft_create(recruitment=row, entry_url=ENTRY, actor=row.study.owner)

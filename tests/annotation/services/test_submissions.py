@@ -21,6 +21,7 @@ from annotation.models import (
 )
 from annotation.queries.recruitment import submission_counts, submission_row, submission_rows
 from annotation.services.assignments import assignment_lease
+from annotation.services.deletions import rater_delete
 from annotation.services.raters import (
     consent_give,
     external_id_hash,
@@ -191,6 +192,31 @@ def test_handed_in_there_but_not_here_is_seen(server) -> None:
     shown = submission_row(submission_rows(row).get())
     assert "not finished here" in shown.disagreement
     assert not shown.may_approve
+
+
+def test_the_submission_of_a_deleted_rater_is_not_said_to_be_of_nobody(server) -> None:
+    row = make_published(server)
+    submission = server.fake.place_take(row.panel_study_id)
+    participation = arrive(row, submission)
+    code = complete(row, participation)
+    server.fake.submission_move(submission.id, "AWAITING REVIEW", code)
+    submissions_reconcile(recruitment=row)
+    rater_delete(rater=participation.rater, actor=row.study.owner)
+    submissions_reconcile(recruitment=row)
+    shown = submission_row(row.submissions.get())
+    assert shown.ours == "not here"
+    assert "the rater's data was deleted" in shown.disagreement
+    assert not shown.may_approve
+
+
+def test_those_that_wait_for_a_person_come_first(server) -> None:
+    row = make_published(server)
+    waits, later = (server.fake.place_take(row.panel_study_id) for _ in range(2))
+    for submission in (waits, later):
+        complete(row, arrive(row, submission))
+    server.fake.submission_move(waits.id, "AWAITING REVIEW")
+    submissions_reconcile(recruitment=row)
+    assert [one.submission_id for one in submission_rows(row)] == [waits.id, later.id]
 
 
 def test_polling_repairs_what_no_webhook_said(server) -> None:

@@ -14,6 +14,7 @@ from annotation.models import (
     OutcomeCode,
     PanelBonus,
     PanelCredential,
+    PanelSubmission,
     Recruitment,
     Role,
     StudyMember,
@@ -21,6 +22,7 @@ from annotation.models import (
 from annotation.services.credentials import credential_save
 from annotation.services.prolific import prolific_draft_create, prolific_publish
 from annotation.services.prolific_states import panel_request_send
+from annotation.services.raters import participation_end, rater_arrive
 from annotation.services.submissions import submissions_reconcile
 from tests.annotation.factories import make_study, make_user
 from tests.annotation.factories_panels import (
@@ -268,6 +270,86 @@ def test_submissions_are_confirmed_then_decided(server) -> None:
     assert server.fake.submission(submission.id).status == "APPROVED"
     submissions_reconcile(recruitment=row)
     assert "reward of an approved submission" in text(client.get(url(row)))
+
+
+def handed_in(server, row: Recruitment, n: int) -> list[PanelSubmission]:
+    """So many raters have completed here and there."""
+    for _ in range(n):
+        submission = server.fake.place_take(row.panel_study_id)
+        code = complete(row, arrive(row, submission))
+        server.fake.submission_move(submission.id, "AWAITING REVIEW", code)
+    submissions_reconcile(recruitment=row)
+    return list(row.submissions.all())
+
+
+def test_nobody_gets_a_bonus_when_one_of_the_chosen_cannot(server) -> None:
+    row = make_published(server, places=2)
+    client = Client()
+    client.force_login(row.study.owner)
+    first, second = handed_in(server, row, 2)
+    server.fake.submission_move(second.submission_id, "RETURNED")
+    submissions_reconcile(recruitment=row)
+    chosen = {"submission": [first.pk, second.pk], "amount": "0.50", "key": "k", "do": "bonus"}
+    for confirmed in ({}, {"confirmed": "yes"}):
+        answer = post(client, row, "recruitment_submissions", **chosen, **confirmed)
+        assert "a bonus is for one that is approved" in text(answer)
+    assert not PanelBonus.objects.exists()
+    assert server.fake.submission(first.submission_id).bonus_minor == []
+
+
+def test_a_bonus_that_was_paid_is_said_when_the_next_is_refused(server) -> None:
+    row = make_published(server, places=2, cap=450)  # 400 are booked, a bonus costs 34
+    client = Client()
+    client.force_login(row.study.owner)
+    first, second = handed_in(server, row, 2)
+    chosen = {"submission": [first.pk, second.pk], "amount": "0.25", "key": "k", "do": "bonus"}
+    page = text(post(client, row, "recruitment_submissions", **chosen, confirmed="yes"))
+    assert "1 bonuses are paid." in page
+    assert "the bonus and its fee cost" in page
+    assert PanelBonus.objects.get().submission == first
+
+
+def test_a_channel_that_turns_away_whom_prolific_sends_is_said(server) -> None:
+    row = make_published(server)
+    client = Client()
+    client.force_login(row.study.owner)
+    assert "each is turned away" not in text(client.get(url(row)))
+    Recruitment.objects.filter(pk=row.pk).update(active=False)
+    assert "each is turned away" in text(client.get(url(row)))
+
+
+def test_a_submission_leads_to_its_rater(server) -> None:
+    row = make_published(server)
+    client = Client()
+    client.force_login(row.study.owner)
+    submission = server.fake.place_take(row.panel_study_id)
+    server.fake.place_take(row.panel_study_id)  # never arrives
+    participation = rater_arrive(
+        study=row.study, channel=Channel.PROLIFIC, external_id=submission.participant
+    )
+    participation_end(participation=participation, outcome="screened_out")
+    submissions_reconcile(recruitment=row)
+    address = reverse("researcher:quality_rater", args=[row.study.slug, participation.public_id])
+    page = client.get(url(row)).content.decode()
+    assert f'<a href="{address}">not eligible</a>' in page
+    assert page.count("/quality/raters/") == 1
+    assert client.get(address).status_code == 200
+
+
+def test_what_is_approved_already_costs_nothing_more(server) -> None:
+    row = make_published(server)
+    client = Client()
+    client.force_login(row.study.owner)
+    for _ in range(2):
+        submission = server.fake.place_take(row.panel_study_id)
+        code = complete(row, arrive(row, submission))
+        server.fake.submission_move(submission.id, "AWAITING REVIEW", code)
+    server.fake.approve([submission.id])
+    submissions_reconcile(recruitment=row)
+    chosen = {"submission": [one.pk for one in row.submissions.all()], "do": "approve"}
+    page = text(post(client, row, "recruitment_submissions", **chosen))
+    assert "<h1>Approve submissions: 1</h1>" in page
+    assert "Pay 2.00 GBP, fee included" in page
 
 
 def test_nothing_chosen_is_said(owner, row) -> None:
