@@ -111,7 +111,7 @@ def test_every_command_is_in_the_reference(command: str) -> None:
 def test_every_environment_variable_is_documented() -> None:
     documented = (ROOT / "docs/reference.md").read_text()
     for path in (ROOT / "platform/neuronjury/settings").glob("*.py"):
-        for name in re.findall(r"environ(?:\.get\(|\[)\"(\w+)\"", path.read_text()):
+        for name in re.findall(r"environ(?:\.get\(|\[)\s*\"(\w+)\"", path.read_text()):
             assert f"`{name}" in documented, f"{name} of {path.name} is not in docs/reference.md"
 
 

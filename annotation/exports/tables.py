@@ -393,8 +393,9 @@ def explanation_rows(study: Study) -> Iterator[tuple[Any, ...]]:
     tuple
         Values of `EXPLANATION_COLUMNS`.
     """
+    # in the order in which they are scored: labels are imputed one concept after the other
     terms = ExplanationTerm.objects.filter(explanation__study=study).order_by(
-        "explanation_id", "pk"
+        "explanation_id", "concept_id"
     )
     for row in terms.values_list(
         "explanation__method__name",

@@ -9,7 +9,9 @@ from django.conf import settings
 
 from annotation.exports import FORMATS, TABLES, export_table
 from annotation.services.estimates import estimate_request, estimate_run
+from annotation.services.explanations import NewExplanation, explanations_add
 from annotation.services.rounds import round_draw
+from annotation.services.studies import study_launch
 from tests.annotation.factories import make_participation, make_study, rate_study, truthful
 
 pytestmark = pytest.mark.django_db
@@ -47,7 +49,13 @@ def test_scores_are_recomputed_from_the_files(
         items_per_task=4 if further else 15,
         sampling_design=design,
         sampling_parameters=parameters,
+        launched=False,
     )
+    # weighted sums whose terms are not in the order of the concepts' rows
+    matrix = study.explanations.first().neuron.activations
+    sums = [NewExplanation(matrix, unit, {"concept 1": 0.7, "concept 0": -1.2}) for unit in (0, 2)]
+    explanations_add(study=study, method="Linear", explanations=sums, actor=study.owner)
+    study_launch(study=study, actor=study.owner)
     answer = truthful(study)
     rate_study(
         study,
@@ -72,7 +80,10 @@ def test_scores_are_recomputed_from_the_files(
     shown = pd.read_parquet(tmp_path / "estimates.parquet")
     keys = ["method", "model", "layer", "pool", "unit"]
     both = shown.merge(found, on=keys, suffixes=("", "_again"))
-    assert len(both) == len(shown) == run.estimates.count() == 6
+    assert len(both) == len(shown) == run.estimates.count() == 8
     for column in ("score", "lower", "upper"):
         assert (both[column] - both[f"{column}_again"]).abs().max() < 1e-12
     assert shown["run"].unique().tolist() == [str(run.public_id)]
+    shown.assign(aggregation="majority").to_parquet(tmp_path / "estimates.parquet")
+    with pytest.raises(ValueError, match="those of majority"):
+        documented("recompute")(tmp_path)

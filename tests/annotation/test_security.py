@@ -260,7 +260,7 @@ def settings_of_production(**environment: str) -> subprocess.CompletedProcess[st
         [
             sys.executable,
             "-c",
-            "import neuronjury.settings.prod as s; print(s.SESSION_COOKIE_NAME)",
+            "import neuronjury.settings.prod as s; print(s.SESSION_COOKIE_NAME, s.ALLOWED_HOSTS)",
         ],
         cwd=ROOT,
         env={**{k: v for k, v in os.environ.items() if k in {"PATH", "PYTHONPATH"}}, **environment},
@@ -279,6 +279,8 @@ SOUND = {
 
 def test_production_takes_every_secret_from_the_environment_or_says_which_is_missing() -> None:
     assert "__Host-sessionid" in settings_of_production(**SOUND).stdout
+    spaced = settings_of_production(**{**SOUND, "ALLOWED_HOSTS": "jury.example, www.jury.example,"})
+    assert "['jury.example', 'www.jury.example']" in spaced.stdout
     for name in SOUND:
         refused = settings_of_production(**{k: v for k, v in SOUND.items() if k != name})
         assert f"Set the environment variable {name}" in refused.stderr

@@ -37,7 +37,11 @@ if any(len(key) < SHORTEST_KEY or key == SECRET_KEY for key in NEURONJURY_ENCRYP
         f"NEURONJURY_ENCRYPTION_KEY: a key is shorter than {SHORTEST_KEY} characters or the same "
         "as SECRET_KEY; make a random one of its own."
     )
-ALLOWED_HOSTS = _required("ALLOWED_HOSTS", "the site's host names, separated by commas.").split(",")
+ALLOWED_HOSTS = [
+    host.strip()
+    for host in _required("ALLOWED_HOSTS", "the site's host names, separated by commas.").split(",")
+    if host.strip()
+]
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]
 
 NEURONJURY_PROXIES = int(os.environ.get("NEURONJURY_PROXIES", "1"))
