@@ -26,7 +26,12 @@ from annotation.models import (
 from annotation.queries.recruitment import submission_row, submission_rows
 from annotation.recruitment.prolific import REJECTION_CATEGORIES, SHORTEST_REJECTION, Sending
 from annotation.services.bonuses import MOST_MINOR, bonus_pay, submission_bonus_resolve
-from annotation.services.credentials import balance_read, credential_save, credential_use
+from annotation.services.credentials import (
+    balance_read,
+    credential_delete,
+    credential_save,
+    credential_use,
+)
 from annotation.services.prolific import (
     prolific_approve,
     prolific_draft_create,
@@ -243,6 +248,12 @@ class AccessView(_OfProlific):
             credential = found
         row = credential_use(recruitment=row, credential=credential, actor=self.actor)
         return Response(RecruitmentSerializer(row).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, slug: str) -> Response:  # noqa: ARG002 - DRF's
+        """Delete the token that the study uses, if it is yours, from all studies that use it."""
+        credential_delete(recruitment=self.prolific(slug), actor=self.actor)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class DraftView(_OfProlific):

@@ -354,7 +354,7 @@ def hourly_reached(study: Study) -> int | None:
     Returns
     -------
     int or None
-        Minor units an hour, from consent to the code; None before anybody completed.
+        Minor units an hour, from arrival to the code; None before anybody completed.
     """
     rewards = dict(
         Recruitment.objects.filter(study=study, reward_minor__gt=0).values_list(

@@ -113,6 +113,38 @@ def credential_use(
     return row
 
 
+@transaction.atomic
+def credential_delete(*, recruitment: Recruitment, actor: AbstractBaseUser) -> None:
+    """Delete the token that a study uses, from this site and from all studies that use it.
+
+    Parameters
+    ----------
+    recruitment : Recruitment
+        Prolific's channel of the study.
+    actor : User
+        Whose token it is: others take another one instead.
+
+    Raises
+    ------
+    InvalidInput
+        When the study uses no token, or somebody else's.
+    """
+    found = PanelCredential.objects.filter(recruitments=recruitment).first()
+    if found is None:
+        raise InvalidInput("credential: the study uses no token.")
+    if found.owner_id != actor.pk:
+        raise InvalidInput("credential: it is somebody else's, and theirs to delete.")
+    for row in Recruitment.objects.filter(credential=found).select_related("study").order_by("pk"):
+        study_event_record(
+            study=row.study,
+            action="panel access withdrawn",
+            actor=actor,
+            user=actor.get_username(),
+        )
+    found.delete()
+    recruitment.credential = None
+
+
 @sensitive_variables("secret")
 @transaction.atomic
 def webhook_secret_save(*, credential: PanelCredential, secret: str) -> None:

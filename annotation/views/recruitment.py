@@ -35,7 +35,11 @@ from annotation.permissions import may_change, study_for
 from annotation.queries.money import cost_estimate, places_needed, study_spend
 from annotation.queries.recruitment import submission_counts, submission_row, submission_rows
 from annotation.queries.workers import worker_is_running
-from annotation.services.credentials import credential_save, credential_use
+from annotation.services.credentials import (
+    credential_delete,
+    credential_save,
+    credential_use,
+)
 from annotation.services.prolific_states import request_due_at
 from annotation.services.recruitments import outcome_codes_set, recruitment_set
 
@@ -241,7 +245,7 @@ def recruitment_codes(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @login_required
 def recruitment_access(request: HttpRequest, slug: str) -> HttpResponse:
-    """Enter a token of Prolific, or choose one of the user's own."""
+    """Enter a token of Prolific, choose one of the user's own, or delete that which is used."""
     study = study_for(request.user, slug, change=True)
     user = cast("User", request.user)
     row = study.recruitments.filter(channel=Channel.PROLIFIC).first()
@@ -249,6 +253,10 @@ def recruitment_access(request: HttpRequest, slug: str) -> HttpResponse:
         messages.error(request, "Save the channel Prolific first.", extra_tags="bad")
         return page_redirect(slug)
     try:
+        if "delete" in request.POST:
+            credential_delete(recruitment=row, actor=user)
+            messages.success(request, "The token is deleted from this site.", extra_tags="good")
+            return page_redirect(slug)
         credential = _credential(request, user)
         if credential is None:
             messages.error(request, "Choose a token, or enter a new one.", extra_tags="bad")

@@ -161,3 +161,10 @@ def test_the_question_is_translated_unless_it_was_written(client: Client) -> Non
         client.post(reverse("rater:entry", args=[study.slug]), {"consent": "yes"})
         page = client.get(reverse("rater:instructions", args=[study.slug]))
         assert words in page.content.decode()
+
+
+def test_a_panel_of_raters_is_no_board_in_arabic() -> None:
+    words = catalog("ar")
+    said = [str(row.string) for row in words if "panel" in str(row.id)]
+    assert len(said) > 10
+    assert not [text for text in said if "اللوحة" in text or "لوحة" in text]

@@ -156,6 +156,23 @@ def test_a_token_is_written_and_never_shown(owner, row) -> None:
     assert row.credential == PanelCredential.objects.get(name="new")
 
 
+def test_a_token_is_deleted_by_whoever_owns_it(owner, row) -> None:
+    colleague = make_user()
+    StudyMember.objects.create(study=row.study, user=colleague, role=Role.RESEARCHER)
+    client = Client()
+    client.force_login(colleague)
+    assert "Delete the token" not in text(client.get(url(row)))
+    answer = post(client, row, "recruitment_access", delete="yes")
+    assert "theirs to delete" in text(answer)
+    assert "Delete the token" in text(owner.get(url(row)))
+    assert "deleted from this site" in text(post(owner, row, "recruitment_access", delete="yes"))
+    assert not PanelCredential.objects.exists()
+    row.refresh_from_db()
+    assert row.credential is None
+    assert row.study.events.filter(action="panel access withdrawn").count() == 1
+    assert "uses no token" in text(post(owner, row, "recruitment_access", delete="yes"))
+
+
 def test_somebody_elses_token_is_no_choice(owner, row) -> None:
     theirs = credential_save(owner=make_user(), name="theirs", token="x")
     answer = post(owner, row, "recruitment_access", credential=theirs.pk)
