@@ -142,11 +142,18 @@ def build_model(name: str, *, weights: str | None = None) -> nn.Module:
     Raises
     ------
     VisionError
-        If there is no such model, or it has no such weights; near matches are listed.
+        If there is no such model, or it has no such weights (near matches are listed), or they
+        cannot be downloaded.
     """
     models = check_model(name)
     chosen = None if weights is None else model_weights(name, weights)
-    model: nn.Module = models.get_model(name, weights=chosen)
+    try:
+        model: nn.Module = models.get_model(name, weights=chosen)
+    except OSError as error:  # of the network, or of the disk that keeps them
+        raise VisionError(
+            f"{name}: the weights {weights} could not be downloaded ({error}); connect to the "
+            "network, or give a .safetensors file of them."
+        ) from error
     return model.eval()
 
 

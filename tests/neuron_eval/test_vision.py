@@ -4,6 +4,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -48,6 +49,16 @@ def test_unknown_weights_are_named_before_anything_is_fetched():
     known = _torchvision("models").ResNet18_Weights.IMAGENET1K_V1
     for name in ("DEFAULT", "IMAGENET1K_V1", "ResNet18_Weights.DEFAULT"):
         assert model_weights("resnet18", name) is known
+
+
+def test_weights_that_cannot_be_downloaded(tmp_path, monkeypatch):
+    def no_network(*_args, **_options):
+        raise URLError("no route")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
+    with pytest.raises(VisionError, match=r"resnet18: the weights DEFAULT could not .*no route"):
+        build_model("resnet18", weights="DEFAULT")
 
 
 # --- weights from files ------------------------------------------------------------------------

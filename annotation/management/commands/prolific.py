@@ -43,7 +43,8 @@ ACTIONS = (
 )
 TRANSITIONS = {"pause": "PAUSE", "resume": "START", "stop": "STOP"}
 READING = {"reconcile", "balance"}
-SPENDING = {"publish", "add-places", "approve", "bonus"}
+#: What spends money, or cannot be taken back.
+ASKED = {"publish", "add-places", "approve", "bonus", "stop"}
 
 
 class Command(StudyCommand):
@@ -56,7 +57,11 @@ class Command(StudyCommand):
         super().add_arguments(parser)
         parser.add_argument("action", choices=ACTIONS)
         parser.add_argument("--dry-run", action="store_true", help="say what would be sent, only")
-        parser.add_argument("--yes", action="store_true", help="do not ask before money is spent")
+        parser.add_argument(
+            "--yes",
+            action="store_true",
+            help="do not ask before money is spent, or the study is stopped",
+        )
         parser.add_argument("--as", dest="user", help="who does it; by default the study's owner")
         parser.add_argument(
             "--site",
@@ -105,7 +110,7 @@ class Command(StudyCommand):
             amount = minor(found.balance_minor or 0, found.balance_currency)
             self.stdout.write(f"The workspace has {amount} to spend.")
             return
-        if action in SPENDING and not dry_run and not options["yes"]:
+        if action in ASKED and not dry_run and not options["yes"]:
             self._ask(row, options)
         for sending in self._sendings(row, options, self._actor(row, options)):
             word = "Would send" if dry_run else "Sent"
@@ -179,9 +184,11 @@ class Command(StudyCommand):
         return found
 
     def _ask(self, row: Recruitment, options: dict[str, Any]) -> None:
-        """Say what it costs, and go on after "yes" alone."""
+        """Say what it costs or ends, and go on after "yes" alone."""
         currency = row.study.currency
-        if options["action"] in {"publish", "add-places"}:
+        if options["action"] == "stop":
+            self.stdout.write("Stopping is final: Prolific sends nobody else to this study.")
+        elif options["action"] in {"publish", "add-places"}:
             places = row.places if options["action"] == "publish" else self._places(options)
             estimate = cost_estimate(row, places=places, booked=places_booked(row))
             self.stdout.write(

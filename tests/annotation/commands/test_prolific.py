@@ -61,7 +61,7 @@ def test_the_whole_life(server, row, capsys) -> None:
     assert f"/hooks/prolific/{row.credential.public_id}/" in said
     assert server.fake.hook_secret not in said
     assert len(server.fake.subscriptions) == 2
-    run(row, capsys, "stop")
+    run(row, capsys, "stop", "--yes")
     assert row.panel_status == "COMPLETED"
 
 
@@ -84,6 +84,17 @@ def test_money_is_asked_for(server, row, capsys, monkeypatch) -> None:
     assert server.count("transition") == 0
     monkeypatch.setattr(builtins, "input", lambda _: "yes")
     run(row, capsys, "publish")
+    assert row.panel_status == "ACTIVE"
+
+
+def test_stopping_is_asked_for(server, row, capsys, monkeypatch) -> None:
+    run(row, capsys, "create", *SITE)
+    run(row, capsys, "publish", "--yes")
+    monkeypatch.setattr(builtins, "input", lambda _: "no")
+    with pytest.raises(CommandError, match="Nothing was done"):
+        run(row, capsys, "stop")
+    assert "Stopping is final" in capsys.readouterr().out
+    row.refresh_from_db()
     assert row.panel_status == "ACTIVE"
 
 
