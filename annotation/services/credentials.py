@@ -131,9 +131,12 @@ def credential_delete(*, recruitment: Recruitment, actor: AbstractBaseUser) -> N
     """
     found = PanelCredential.objects.filter(recruitments=recruitment).first()
     if found is None:
-        raise InvalidInput("credential: the study uses no token.")
+        raise InvalidInput("credential: the study uses no token, so there is none to delete.")
     if found.owner_id != actor.pk:
-        raise InvalidInput("credential: it is somebody else's, and theirs to delete.")
+        raise InvalidInput(
+            "credential: it is somebody else's, and theirs to delete; ask them, or have the study "
+            "use another one."
+        )
     for row in Recruitment.objects.filter(credential=found).select_related("study").order_by("pk"):
         study_event_record(
             study=row.study,

@@ -39,7 +39,7 @@ def files_follow_transaction() -> Iterator[None]:
         for written in own:
             if not written.committed:  # an error may come after the commit, from its hooks
                 if written.path.is_dir():
-                    shutil.rmtree(written.path, ignore_errors=True)
+                    shutil.rmtree(written.path)
                 else:
                     written.path.unlink(missing_ok=True)
         raise

@@ -23,6 +23,7 @@ from annotation.models import (
 )
 from annotation.services.audit import study_event_record
 from annotation.services.locks import lock
+from annotation.services.panel_claims import UNPUBLISHED
 from annotation.services.raters import CODE_ALPHABET, CODE_LENGTH
 
 #: The other channels are the software's own: simulations and imports.
@@ -214,11 +215,12 @@ def _change_require(row: Recruitment, changed: set[str]) -> None:
             f"{min(changed & MONEY)}: places were booked at the pay that raters were promised; "
             "clone the study to recruit at another one."
         )
-    is_published = row.panel_status not in {"", "UNPUBLISHED"}
+    is_published = row.panel_status not in {"", UNPUBLISHED}
     if is_published and "require_signature" in changed and row.require_signature:
         raise StudyStateError(
             "require_signature: raters come with the links that Prolific was given at publishing, "
-            "and those may be unsigned; each of them would be turned away."
+            "and those may be unsigned; each of them would be turned away. Clone the study to "
+            "recruit with signed links alone."
         )
     if row.panel_study_id and changed & {"places", "estimated_minutes"}:
         raise StudyStateError(

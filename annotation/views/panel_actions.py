@@ -224,6 +224,11 @@ def _approve(
     )
 
 
+def _paid_say(request: HttpRequest, paid: int) -> None:
+    text = "1 bonus is paid." if paid == 1 else f"{paid} bonuses are paid."
+    messages.success(request, text, extra_tags="good")
+
+
 def _bonus(
     request: HttpRequest, row: Recruitment, chosen: list[PanelSubmission]
 ) -> HttpResponse | None:
@@ -256,9 +261,9 @@ def _bonus(
             paid += bonus is not None and bonus.state == BonusState.PAID
     except AnnotationError:
         if paid:  # the next form has a new key, and would pay them again
-            messages.success(request, f"{paid} bonuses are paid.", extra_tags="good")
+            _paid_say(request, paid)
         raise
-    messages.success(request, f"{paid} bonuses are paid.", extra_tags="good")
+    _paid_say(request, paid)
     return None
 
 

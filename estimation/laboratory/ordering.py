@@ -23,9 +23,9 @@ def ordering_table(
 
     For studies i and j of different pairs with errors e_i and e_j, the estimated difference of two
     explanations whose true scores differ by d would be d + e_i - e_j. Every two studies of a
-    setting are taken, a method's bias for a pair included. What is left out is that two
-    explanations of one neuron share its activations, so that their errors may go together: then
-    they are told apart more often than this says.
+    setting are taken, a method's bias for a pair included; an undefined score is right half of the
+    time. What is left out is that two explanations of one neuron share its activations, so that
+    their errors may go together: then they are told apart more often than this says.
 
     Parameters
     ----------
@@ -61,13 +61,13 @@ def ordering_table(
         if numbers.size < 2:
             msg = f"studies: the setting {names[0]!r} has one pair; two are needed to be compared"
             raise EstimationError(msg)
-        # an undefined score counts as 0, as in the other tables
-        errors = group["score"].fillna(0.0).to_numpy() - group["truth"].to_numpy()
+        errors = (group["score"] - group["truth"]).to_numpy()
         sd = (group["upper"] - group["lower"]).to_numpy() / (2 * norm.ppf(0.975))
         pair = np.searchsorted(np.sort(numbers), group["pair"])
         found = difference + errors[:, None] - errors[None, :]
         spread = np.sqrt(sd[:, None] ** 2 + sd[None, :] ** 2)
-        right = _by_pairs((found > 0) + 0.5 * (found == 0), pair)
+        # without a score a study puts nothing in order, and is right half of the time
+        right = _by_pairs(np.where(np.isnan(found), 0.5, (found > 0) + 0.5 * (found == 0)), pair)
         row: dict[str, Any] = dict(zip(keys, names, strict=True))
         row["right"] = _mean_of_others(right, np.ones(numbers.size))
         resampled = _bootstrap(right, seed)

@@ -49,16 +49,24 @@ def test_it_is_every_two_studies_of_different_pairs():
     """Brute force over all studies, some of them undefined."""
     studies = normal_studies(0.05, 0.02, n_pairs=4, n_seeds=3, seed=1)
     studies.loc[5, ["score", "lower", "upper"]] = np.nan
-    error = studies["score"].fillna(0.0) - studies["truth"]
+    error = studies["score"] - studies["truth"]
     shares = {}
     for i in studies.index:
         for j in studies.index:
             a, b = studies.loc[i, "pair"], studies.loc[j, "pair"]
             if a != b:
-                shares.setdefault((a, b), []).append(0.1 + error[i] - error[j] > 0)
+                estimated = 0.1 + error[i] - error[j]
+                right = 0.5 if np.isnan(estimated) else float(estimated > 0)
+                shares.setdefault((a, b), []).append(right)
     (row,) = ordering_table(studies, difference=0.1).to_dict("records")
     assert row["right"] == pytest.approx(np.mean([np.mean(each) for each in shares.values()]))
     assert 0 < row["told_apart"] < row["right"]
+
+
+def test_undefined_scores_order_nothing():
+    studies = normal_studies(0.01, 0.01).assign(score=np.nan, lower=np.nan, upper=np.nan)
+    (row,) = ordering_table(studies).to_dict("records")
+    assert row["right"] == row["right_lower"] == row["right_upper"] == 0.5
 
 
 def test_a_bias_that_all_pairs_share_does_no_harm_and_one_of_their_own_does():

@@ -321,7 +321,7 @@ def test_a_bonus_that_was_paid_is_said_when_the_next_is_refused(server) -> None:
     first, second = handed_in(server, row, 2)
     chosen = {"submission": [first.pk, second.pk], "amount": "0.25", "key": "k", "do": "bonus"}
     page = text(post(client, row, "recruitment_submissions", **chosen, confirmed="yes"))
-    assert "1 bonuses are paid." in page
+    assert "1 bonus is paid." in page
     assert "the bonus and its fee cost" in page
     assert PanelBonus.objects.get().submission == first
 
